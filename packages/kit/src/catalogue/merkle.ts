@@ -1,0 +1,3 @@
+import type { CatalogueSection } from './section.ts';
+
+export const MERKLE = {} as const satisfies CatalogueSection;

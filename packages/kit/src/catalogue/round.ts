@@ -1,0 +1,3 @@
+import type { CatalogueSection } from './section.ts';
+
+export const ROUND = {} as const satisfies CatalogueSection;
