@@ -9,14 +9,14 @@ const mayImport = {
   'packages/autodiff': ['kit'],
   'packages/merkle': ['kit'],
   'packages/pki': ['kit'],
-  'packages/charter': ['kit'],
+  'packages/study': ['kit', 'secagg'],
   'packages/rpc': ['kit', 'pki'],
-  'packages/trail': ['kit', 'merkle', 'charter'],
-  'services/aggregator': ['kit', 'secagg', 'privacy', 'autodiff', 'merkle', 'pki', 'rpc', 'charter', 'trail'],
-  'services/audit': ['kit', 'merkle', 'pki', 'rpc', 'charter', 'trail'],
-  'services/operator': ['kit', 'autodiff', 'merkle', 'pki', 'rpc', 'charter', 'trail'],
-  'silo-agent': ['kit', 'secagg', 'privacy', 'autodiff', 'merkle', 'pki', 'rpc', 'charter', 'trail'],
-  'deploy/demo': ['kit', 'autodiff', 'charter'],
+  'packages/trail': ['kit', 'secagg', 'merkle', 'study'],
+  'services/aggregator': ['kit', 'secagg', 'privacy', 'autodiff', 'merkle', 'pki', 'rpc', 'study', 'trail'],
+  'services/audit': ['kit', 'merkle', 'pki', 'rpc', 'study', 'trail'],
+  'services/operator': ['kit', 'secagg', 'autodiff', 'merkle', 'pki', 'rpc', 'study', 'trail'],
+  'silo-agent': ['kit', 'secagg', 'privacy', 'autodiff', 'merkle', 'pki', 'rpc', 'study', 'trail'],
+  'deploy/demo': ['kit', 'autodiff', 'study'],
 };
 const ours = [...new Set([...Object.values(mayImport).flat(), 'aggregator', 'audit', 'operator', 'silo-agent', 'demo'])];
 

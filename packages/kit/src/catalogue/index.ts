@@ -1,4 +1,4 @@
-import { CHARTER } from './charter.ts';
+
 import { DATA } from './data.ts';
 import { GENERAL } from './general.ts';
 import { IDENTITY } from './identity.ts';
@@ -7,6 +7,7 @@ import { MODEL } from './model.ts';
 import { ROUND } from './round.ts';
 import { RPC } from './rpc.ts';
 import { SECAGG } from './secagg.ts';
+import { STUDY } from './study.ts';
 import type { CatalogueEntry } from './section.ts';
 
 /** Every code of the product, once. docs/errors.md is generated from it. */
@@ -14,7 +15,7 @@ export const CATALOGUE = {
   ...GENERAL,
   ...IDENTITY,
   ...RPC,
-  ...CHARTER,
+  ...STUDY,
   ...DATA,
   ...MODEL,
   ...SECAGG,
@@ -29,7 +30,7 @@ export const SECTIONS = {
   'General and configuration': GENERAL,
   'Identity and enrolment': IDENTITY,
   'Network and messages': RPC,
-  'Studies and charters': CHARTER,
+  'Studies and charters': STUDY,
   'Data at the site': DATA,
   'Models and training': MODEL,
   'Secure aggregation': SECAGG,
