@@ -104,7 +104,10 @@ type Fault = (path: readonly (string | number)[], what: string) => void;
  */
 export function readStudy(bytes: Uint8Array, source: string): Study {
   if (bytes.length > MAX_STUDY_BYTES) {
-    throw new MedleyError('STUDY_FILE_INVALID', `${source} is larger than ${MAX_STUDY_BYTES} bytes`);
+    throw new MedleyError(
+      'STUDY_FILE_INVALID',
+      `${source} is larger than ${MAX_STUDY_BYTES} bytes`,
+    );
   }
   const written = parse(bytes, source);
   const faults: string[] = [];
@@ -172,7 +175,10 @@ function resolveFeature(
   };
 }
 
-const OUTCOME_KEYS = { 'event-within': ['event', 'time', 'horizonDays'], binary: ['column'] } as const;
+const OUTCOME_KEYS = {
+  'event-within': ['event', 'time', 'horizonDays'],
+  binary: ['column'],
+} as const;
 
 function resolveOutcome(written: Written['outcome'], fault: Fault): Outcome {
   const mine: readonly string[] = OUTCOME_KEYS[written.kind];

@@ -7,7 +7,8 @@ export const STUDY = {
     http: 400,
     exit: EXIT.config,
     sentence: 'The study file does not describe a study.',
-    remedy: 'Mend the lines that the message names; docs/schemas/study.schema.json lists what is allowed.',
+    remedy:
+      'Mend the lines that the message names; docs/schemas/study.schema.json lists what is allowed.',
   },
   STUDY_ROUND_INVALID: {
     grpc: 'OUT_OF_RANGE',
@@ -21,7 +22,8 @@ export const STUDY = {
     http: 400,
     exit: EXIT.data,
     sentence: 'What a silo was about to contribute does not fit the round.',
-    remedy: 'Check the local data and the training log; a diverged training needs a smaller learning rate.',
+    remedy:
+      'Check the local data and the training log; a diverged training needs a smaller learning rate.',
   },
   STUDY_WEIGHT_TOO_LARGE: {
     grpc: 'FAILED_PRECONDITION',
@@ -98,6 +100,7 @@ export const STUDY = {
     http: 400,
     exit: EXIT.integrity,
     sentence: 'An entry of the audit trail does not have the form of an event.',
-    remedy: 'Export the trail again; if it persists, treat the log as damaged and keep the evidence.',
+    remedy:
+      'Export the trail again; if it persists, treat the log as damaged and keep the evidence.',
   },
 } as const satisfies CatalogueSection;
