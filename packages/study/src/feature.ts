@@ -12,7 +12,8 @@ export interface Bounds {
 
 /**
  * Checks one value against its feature. `where` (a file and line, say) starts the message. Throws
- * DATA_VALUE_MISSING, DATA_VALUE_INVALID or DATA_VALUE_OUT_OF_RANGE, naming column and place only.
+ * DATA_MISSING_VALUE, DATA_VALUE_INVALID, DATA_NOT_FINITE, DATA_CATEGORY_UNKNOWN or
+ * DATA_OUT_OF_RANGE, naming column and place only.
  */
 export function checkValue(
   feature: Feature,
@@ -20,24 +21,27 @@ export function checkValue(
   where: string,
 ): void {
   if (value === undefined || value === '') {
-    throw new MedleyError('DATA_VALUE_MISSING', `${where}: ${feature.name} has no value`);
+    throw new MedleyError('DATA_MISSING_VALUE', `${where}: ${feature.name} has no value`);
   }
   if (feature.type === 'category') {
     if (typeof value !== 'string' || !feature.categories.includes(value)) {
       throw new MedleyError(
-        'DATA_VALUE_INVALID',
+        'DATA_CATEGORY_UNKNOWN',
         `${where}: ${feature.name} is none of ${feature.categories.join(', ')}`,
       );
     }
     return;
   }
-  if (typeof value !== 'number' || !Number.isFinite(value)) {
+  if (typeof value !== 'number') {
     throw new MedleyError('DATA_VALUE_INVALID', `${where}: ${feature.name} is not a number`);
+  }
+  if (!Number.isFinite(value)) {
+    throw new MedleyError('DATA_NOT_FINITE', `${where}: ${feature.name} is not finite`);
   }
   const [low, high] = feature.range;
   if (value < low || value > high) {
     throw new MedleyError(
-      'DATA_VALUE_OUT_OF_RANGE',
+      'DATA_OUT_OF_RANGE',
       `${where}: ${feature.name} is outside ${low} to ${high}`,
     );
   }
@@ -84,7 +88,7 @@ function transformed(transform: 'none' | 'log1p', value: number): number {
 
 /**
  * The answer of one row, or undefined when it is not known: follow-up ended before the horizon
- * without the event. An event at exactly the horizon counts as within. Throws DATA_VALUE_MISSING or
+ * without the event. An event at exactly the horizon counts as within. Throws DATA_MISSING_VALUE or
  * DATA_VALUE_INVALID.
  */
 export function outcomeOf(study: Study, row: Row, where = 'row'): 0 | 1 | undefined {
@@ -93,7 +97,7 @@ export function outcomeOf(study: Study, row: Row, where = 'row'): 0 | 1 | undefi
   const event = flag(row, outcome.event, where);
   const days = Object.hasOwn(row, outcome.time) ? row[outcome.time] : undefined;
   if (days === undefined || days === '') {
-    throw new MedleyError('DATA_VALUE_MISSING', `${where}: ${outcome.time} has no value`);
+    throw new MedleyError('DATA_MISSING_VALUE', `${where}: ${outcome.time} has no value`);
   }
   if (typeof days !== 'number' || !Number.isFinite(days) || days < 0) {
     throw new MedleyError('DATA_VALUE_INVALID', `${where}: ${outcome.time} is not a count of days`);
@@ -105,7 +109,7 @@ export function outcomeOf(study: Study, row: Row, where = 'row'): 0 | 1 | undefi
 function flag(row: Row, column: string, where: string): 0 | 1 {
   const value = Object.hasOwn(row, column) ? row[column] : undefined;
   if (value === undefined || value === '') {
-    throw new MedleyError('DATA_VALUE_MISSING', `${where}: ${column} has no value`);
+    throw new MedleyError('DATA_MISSING_VALUE', `${where}: ${column} has no value`);
   }
   if (value === 0 || value === '0') return 0;
   if (value === 1 || value === '1') return 1;

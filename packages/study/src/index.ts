@@ -1,6 +1,11 @@
 export * from './auc.ts';
+export * from './charter.ts';
+export { CHARTER_SCHEMA } from './charterSchema.ts';
+export * from './decision.ts';
 export * from './feature.ts';
+export * from './floors.ts';
 export * from './modelState.ts';
+export { readStudy } from './reader.ts';
 export { STUDY_SCHEMA } from './schema.ts';
 export * from './split.ts';
 export * from './study.ts';
