@@ -12,13 +12,32 @@ const mayImport = {
   'packages/study': ['kit', 'secagg'],
   'packages/rpc': ['kit', 'pki'],
   'packages/trail': ['kit', 'secagg', 'merkle', 'study'],
-  'services/aggregator': ['kit', 'secagg', 'privacy', 'autodiff', 'merkle', 'pki', 'rpc', 'study', 'trail'],
+  'services/aggregator': [
+    'kit',
+    'secagg',
+    'privacy',
+    'autodiff',
+    'merkle',
+    'pki',
+    'rpc',
+    'study',
+    'trail',
+  ],
   'services/audit': ['kit', 'merkle', 'pki', 'rpc', 'study', 'trail'],
   'services/operator': ['kit', 'secagg', 'autodiff', 'merkle', 'pki', 'rpc', 'study', 'trail'],
   'silo-agent': ['kit', 'secagg', 'privacy', 'autodiff', 'merkle', 'pki', 'rpc', 'study', 'trail'],
   'deploy/demo': ['kit', 'autodiff', 'study'],
 };
-const ours = [...new Set([...Object.values(mayImport).flat(), 'aggregator', 'audit', 'operator', 'silo-agent', 'demo'])];
+const ours = [
+  ...new Set([
+    ...Object.values(mayImport).flat(),
+    'aggregator',
+    'audit',
+    'operator',
+    'silo-agent',
+    'demo',
+  ]),
+];
 
 /** Packages that only one place may touch. */
 const walls = {
@@ -33,13 +52,21 @@ function boundary(workspace) {
   const allowed = mayImport[workspace];
   const banned = ours
     .filter((name) => !allowed.includes(name))
-    .map((name) => ({ name: `@medley/${name}`, message: `${workspace} may import only: ${allowed.join(', ') || 'nothing of ours'}` }));
+    .map((name) => ({
+      name: `@medley/${name}`,
+      message: `${workspace} may import only: ${allowed.join(', ') || 'nothing of ours'}`,
+    }));
   const walled = Object.entries(walls)
     .filter(([, home]) => !home.startsWith(`${workspace}/`))
     .map(([name, home]) => ({ name, message: `only ${home} imports ${name}` }));
   return {
     files: [`${workspace}/src/**/*.ts`],
-    rules: { 'no-restricted-imports': ['error', { paths: [...banned, ...walled], patterns: ['@medley/*/*'] }] },
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        { paths: [...banned, ...walled], patterns: ['@medley/*/*'] },
+      ],
+    },
   };
 }
 
@@ -49,19 +76,36 @@ const ambient = [
 ];
 
 export default tseslint.config(
-  { ignores: ['**/dist/', '**/generated/', '**/node_modules/', 'demo-report/', '.medley/', 'coverage/'] },
+  {
+    ignores: [
+      '**/dist/',
+      '**/generated/',
+      '**/node_modules/',
+      'demo-report/',
+      '.medley/',
+      'coverage/',
+    ],
+  },
   js.configs.recommended,
   {
     files: ['**/*.ts'],
     extends: [tseslint.configs.strictTypeChecked],
-    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    languageOptions: {
+      parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname },
+    },
     rules: {
-      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        { considerDefaultExhaustiveForUnions: true },
+      ],
       '@typescript-eslint/consistent-type-imports': 'error',
       '@typescript-eslint/require-await': 'off',
       '@typescript-eslint/no-non-null-assertion': 'off',
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
-      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
+      '@typescript-eslint/restrict-template-expressions': [
+        'error',
+        { allowNumber: true, allowBoolean: true },
+      ],
       '@typescript-eslint/only-throw-error': 'off',
       'max-lines': ['error', { max: 400 }],
       'max-lines-per-function': ['error', { max: 80, skipBlankLines: true, skipComments: true }],
@@ -90,6 +134,16 @@ export default tseslint.config(
   },
   {
     files: ['**/*.js', '**/*.mjs'],
-    languageOptions: { globals: { process: 'readonly', console: 'readonly', URL: 'readonly', Buffer: 'readonly', setTimeout: 'readonly', ArrayBuffer: 'readonly', SharedArrayBuffer: 'readonly' } },
+    languageOptions: {
+      globals: {
+        process: 'readonly',
+        console: 'readonly',
+        URL: 'readonly',
+        Buffer: 'readonly',
+        setTimeout: 'readonly',
+        ArrayBuffer: 'readonly',
+        SharedArrayBuffer: 'readonly',
+      },
+    },
   },
 );

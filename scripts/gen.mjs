@@ -2,7 +2,15 @@
 // the Prisma client. Each is made anew only when its sources changed.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -12,9 +20,16 @@ const bin = (name) => join(root, 'node_modules', '.bin', name);
 step('packages/rpc/src/generated', files('proto/medley/v1', '.proto'), (out) => {
   const protos = files('proto/medley/v1', '.proto');
   call(bin('proto-loader-gen-types'), [
-    '--longs=String', '--enums=String', '--defaults', '--oneofs', '--includeComments',
-    '--grpcLib=@grpc/grpc-js', '--importFileExtension=.ts', `--includeDirs=${join(root, 'proto')}`,
-    `--outDir=${out}`, ...protos.map((file) => file.slice('proto/'.length)),
+    '--longs=String',
+    '--enums=String',
+    '--defaults',
+    '--oneofs',
+    '--includeComments',
+    '--grpcLib=@grpc/grpc-js',
+    '--importFileExtension=.ts',
+    `--includeDirs=${join(root, 'proto')}`,
+    `--outDir=${out}`,
+    ...protos.map((file) => file.slice('proto/'.length)),
   ]);
   // The loader reads the same files at run time; they travel with the package.
   for (const file of protos) {
@@ -26,7 +41,31 @@ step('packages/rpc/src/generated', files('proto/medley/v1', '.proto'), (out) => 
 
 step('packages/autodiff/src/generated', ['packages/autodiff/proto/onnx.proto3'], (out) => {
   const source = join(root, 'packages/autodiff/proto/onnx.proto3');
-  call(bin('pbjs'), ['-t', 'static-module', '-w', 'es6', '--es6', '--no-create', '--no-verify', '--no-delimited', '--force-long', '-o', join(out, 'onnx.js'), source]);
+  call(bin('pbjs'), [
+    '-t',
+    'static-module',
+    '-w',
+    'es6',
+    '--es6',
+    '--no-create',
+    '--no-verify',
+    '--no-delimited',
+    '--no-convert',
+    '--no-typeurl',
+    '--force-long',
+    '-o',
+    join(out, 'onnx.js'),
+    source,
+  ]);
+  // Node resolves neither a missing extension nor the named exports of protobufjs' CommonJS.
+  const module = readFileSync(join(out, 'onnx.js'), 'utf8');
+  writeFileSync(
+    join(out, 'onnx.js'),
+    module.replace(
+      'import * as $protobuf from "protobufjs/minimal";',
+      'import $protobuf from "protobufjs/minimal.js";',
+    ),
+  );
   call(bin('pbts'), ['-o', join(out, 'onnx.d.ts'), join(out, 'onnx.js')]);
   // tsc does not copy plain JavaScript: dist needs it beside the compiled importer.
   const dist = join(root, 'packages/autodiff/dist/generated');
@@ -34,23 +73,45 @@ step('packages/autodiff/src/generated', ['packages/autodiff/proto/onnx.proto3'],
   copyFileSync(join(out, 'onnx.js'), join(dist, 'onnx.js'));
 });
 
-step('services/aggregator/src/store/generated', ['services/aggregator/prisma/models.prisma'], (out) => {
-  const header = [
-    'generator client {', '  provider = "prisma-client"', `  output = ${JSON.stringify(out)}`,
-    '  importFileExtension = "ts"', '  generatedFileExtension = "ts"', '  moduleFormat = "esm"', '}',
-    'datasource db {', '  provider = "sqlite"', '}', '',
-  ].join('\n');
-  const schema = join(out, '..', '.schema.generated.prisma');
-  writeFileSync(schema, header + readFileSync(join(root, 'services/aggregator/prisma/models.prisma'), 'utf8'));
-  // `generate` never runs the schema engine, but Prisma downloads it unless it is told that it has one.
-  call(bin('prisma'), ['generate', `--schema=${schema}`], { PRISMA_SCHEMA_ENGINE_BINARY: process.execPath, CHECKPOINT_DISABLE: '1', PRISMA_HIDE_UPDATE_MESSAGE: '1' });
-  rmSync(schema);
-});
+step(
+  'services/aggregator/src/store/generated',
+  ['services/aggregator/prisma/models.prisma'],
+  (out) => {
+    const header = [
+      'generator client {',
+      '  provider = "prisma-client"',
+      `  output = ${JSON.stringify(out)}`,
+      '  importFileExtension = "ts"',
+      '  generatedFileExtension = "ts"',
+      '  moduleFormat = "esm"',
+      '}',
+      'datasource db {',
+      '  provider = "sqlite"',
+      '}',
+      '',
+    ].join('\n');
+    const schema = join(out, '..', '.schema.generated.prisma');
+    writeFileSync(
+      schema,
+      header + readFileSync(join(root, 'services/aggregator/prisma/models.prisma'), 'utf8'),
+    );
+    // `generate` never runs the schema engine, but Prisma downloads it unless it is told that it has one.
+    call(bin('prisma'), ['generate', `--schema=${schema}`], {
+      PRISMA_SCHEMA_ENGINE_BINARY: process.execPath,
+      CHECKPOINT_DISABLE: '1',
+      PRISMA_HIDE_UPDATE_MESSAGE: '1',
+    });
+    rmSync(schema);
+  },
+);
 
 function files(folder, ending) {
   const path = join(root, folder);
   if (!existsSync(path)) return [];
-  return readdirSync(path).filter((name) => name.endsWith(ending)).sort().map((name) => `${folder}/${name}`);
+  return readdirSync(path)
+    .filter((name) => name.endsWith(ending))
+    .sort()
+    .map((name) => `${folder}/${name}`);
 }
 
 /** Runs `make` into an empty `target` when the hash of `sources` and of this script changed. */
@@ -71,7 +132,11 @@ function step(target, sources, make) {
 }
 
 function call(command, args, env = {}) {
-  const done = spawnSync(command, args, { cwd: root, env: { ...process.env, ...env }, encoding: 'utf8' });
+  const done = spawnSync(command, args, {
+    cwd: root,
+    env: { ...process.env, ...env },
+    encoding: 'utf8',
+  });
   if (done.status !== 0) {
     console.error(done.stdout, done.stderr, done.error ?? '');
     console.error(`generation failed: ${command} ${args.join(' ')}`);

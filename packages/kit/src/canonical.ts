@@ -3,7 +3,8 @@ import { MedleyError } from './error.ts';
 import { sha256 } from './bytes.ts';
 
 /** What RFC 8785 can write: I-JSON values. */
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+export type Json =
+  null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
 const serialize: (value: unknown) => string | undefined = canonicalizeModule;
 
@@ -15,7 +16,8 @@ export function canonicalBytes(value: unknown): Uint8Array {
   } catch (cause) {
     throw new MedleyError('CANONICAL_INVALID', 'value has no RFC 8785 form', { cause });
   }
-  if (text === undefined) throw new MedleyError('CANONICAL_INVALID', 'undefined has no RFC 8785 form');
+  if (text === undefined)
+    throw new MedleyError('CANONICAL_INVALID', 'undefined has no RFC 8785 form');
   return new TextEncoder().encode(text);
 }
 

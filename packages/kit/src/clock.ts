@@ -46,7 +46,9 @@ export class ManualClock implements Clock {
   /** Moves time forward by `ms` and wakes every sleeper that is due. */
   advance(ms: number): void {
     this.#now += ms;
-    const due = this.#sleepers.filter((s) => s.dueMs <= this.#now).sort((a, b) => a.dueMs - b.dueMs);
+    const due = this.#sleepers
+      .filter((s) => s.dueMs <= this.#now)
+      .sort((a, b) => a.dueMs - b.dueMs);
     this.#sleepers = this.#sleepers.filter((s) => s.dueMs > this.#now);
     for (const sleeper of due) sleeper.wake();
   }

@@ -14,7 +14,13 @@ export interface Located<T> {
   lineOf(path: readonly (string | number)[]): number;
 }
 
-const ajv = new Ajv2020({ allErrors: true, useDefaults: true, strict: true, allowUnionTypes: true });
+const ajv = new Ajv2020({
+  allErrors: true,
+  verbose: true,
+  useDefaults: true,
+  strict: true,
+  allowUnionTypes: true,
+});
 const compiled = new WeakMap<JsonSchema, ValidateFunction>();
 
 /**
@@ -73,15 +79,22 @@ export function checkSchema(
     compiled.set(schema, validate);
   }
   if (validate(value)) return;
-  const faults = (validate.errors ?? []).filter((e) => e.keyword !== 'if').map((e) => describe(e, where));
+  const faults = (validate.errors ?? [])
+    .filter((e) => e.keyword !== 'if')
+    .map((e) => describe(e, where));
   throw new MedleyError(code, [...new Set(faults)].join('; '));
 }
 
-function describe(error: ErrorObject, where: (path: readonly (string | number)[]) => string): string {
+function describe(
+  error: ErrorObject,
+  where: (path: readonly (string | number)[]) => string,
+): string {
   const path = error.instancePath
     .split('/')
     .slice(1)
-    .map((part) => (/^\d+$/.test(part) ? Number(part) : part.replaceAll('~1', '/').replaceAll('~0', '~')));
+    .map((part) =>
+      /^\d+$/.test(part) ? Number(part) : part.replaceAll('~1', '/').replaceAll('~0', '~'),
+    );
   const name = path.length === 0 ? 'the document' : path.join('.');
   const params = error.params as Readonly<Record<string, unknown>>;
   switch (error.keyword) {
@@ -89,7 +102,11 @@ function describe(error: ErrorObject, where: (path: readonly (string | number)[]
       const key = String(params['additionalProperty']);
       const known = Object.keys((error.parentSchema?.['properties'] as object | undefined) ?? {});
       const near = nearest(key, known);
-      const hint = near ? `, did you mean "${near}"?` : known.length > 0 ? ` (known: ${known.join(', ')})` : '';
+      const hint = near
+        ? `, did you mean "${near}"?`
+        : known.length > 0
+          ? ` (known: ${known.join(', ')})`
+          : '';
       return `${where([...path, key])}: unknown key "${key}"${hint}`;
     }
     case 'enum':
@@ -101,9 +118,14 @@ function describe(error: ErrorObject, where: (path: readonly (string | number)[]
   }
 }
 
-function lineAt(document: Document, lines: LineCounter, path: readonly (string | number)[]): number {
+function lineAt(
+  document: Document,
+  lines: LineCounter,
+  path: readonly (string | number)[],
+): number {
   for (let length = path.length; length >= 0; length--) {
-    const node = document.getIn(path.slice(0, length), true) as { range?: [number, number, number] } | undefined;
+    const node = document.getIn(path.slice(0, length), true) as
+      { range?: [number, number, number] } | undefined;
     if (node?.range) return lines.linePos(node.range[0]).line;
   }
   return 1;

@@ -7,7 +7,10 @@ import { systemRng } from './rng.ts';
 import { toHex } from './bytes.ts';
 
 /** The file's bytes. Throws `code` (default FILE_UNREADABLE) naming the path. */
-export async function readBytes(file: string, code: ErrorCode = 'FILE_UNREADABLE'): Promise<Uint8Array> {
+export async function readBytes(
+  file: string,
+  code: ErrorCode = 'FILE_UNREADABLE',
+): Promise<Uint8Array> {
   try {
     return new Uint8Array(await readFile(file));
   } catch (cause) {
@@ -49,8 +52,10 @@ export async function writeDurably(
     await rename(temporary, file);
     await syncFolder(folder);
   } catch (cause) {
-    await rm(temporary, { force: true });
-    throw new MedleyError('FILE_UNWRITABLE', `${file} cannot be written (${reason(cause)})`, { cause });
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw new MedleyError('FILE_UNWRITABLE', `${file} cannot be written (${reason(cause)})`, {
+      cause,
+    });
   }
 }
 

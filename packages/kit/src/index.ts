@@ -1,7 +1,12 @@
 export * from './bytes.ts';
 export * from './canonical.ts';
 export { CATALOGUE, SECTIONS, isErrorCode, type ErrorCode } from './catalogue/index.ts';
-export { EXIT, type CatalogueEntry, type ExitCode, type GrpcStatusName } from './catalogue/section.ts';
+export {
+  EXIT,
+  type CatalogueEntry,
+  type ExitCode,
+  type GrpcStatusName,
+} from './catalogue/section.ts';
 export * from './clock.ts';
 export * from './config.ts';
 export * from './error.ts';

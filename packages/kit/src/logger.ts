@@ -50,10 +50,18 @@ export const silentLogger: Logger = {
 
 function wrap(log: PinoLogger): Logger {
   return {
-    debug: (message, fields) => { log.debug(fields ?? {}, message); },
-    info: (message, fields) => { log.info(fields ?? {}, message); },
-    warn: (message, fields) => { log.warn(fields ?? {}, message); },
-    error: (message, fields) => { log.error(fields ?? {}, message); },
+    debug: (message, fields) => {
+      log.debug(fields ?? {}, message);
+    },
+    info: (message, fields) => {
+      log.info(fields ?? {}, message);
+    },
+    warn: (message, fields) => {
+      log.warn(fields ?? {}, message);
+    },
+    error: (message, fields) => {
+      log.error(fields ?? {}, message);
+    },
     with: (fields) => wrap(log.child(fields)),
   };
 }

@@ -42,5 +42,7 @@ test('uniformReal lies in [0, 1)', () => {
 });
 
 test('permutation holds every index once', () => {
-  expect([...permutation(seededRng('p'), 100)].sort((a, b) => a - b)).toEqual([...Array(100).keys()]);
+  expect([...permutation(seededRng('p'), 100)].sort((a, b) => a - b)).toEqual([
+    ...Array(100).keys(),
+  ]);
 });

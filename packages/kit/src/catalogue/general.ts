@@ -35,7 +35,8 @@ export const GENERAL = {
     http: 400,
     exit: EXIT.config,
     sentence: 'A configuration file does not have the form it must have.',
-    remedy: 'Mend the line that the message names; the published JSON Schema lists what is allowed.',
+    remedy:
+      'Mend the line that the message names; the published JSON Schema lists what is allowed.',
   },
   CANONICAL_INVALID: {
     grpc: 'INVALID_ARGUMENT',

@@ -1,4 +1,3 @@
-
 import { DATA } from './data.ts';
 import { GENERAL } from './general.ts';
 import { IDENTITY } from './identity.ts';
