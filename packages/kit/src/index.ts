@@ -13,3 +13,4 @@ export * from './error.ts';
 export * from './file.ts';
 export * from './logger.ts';
 export * from './rng.ts';
+export * from './terminal.ts';

@@ -21,28 +21,32 @@ export const RPC = {
     http: 503,
     exit: EXIT.network,
     sentence: 'The other side cannot be reached.',
-    remedy: 'Check address, firewall and proxy; outbound TCP to the address that the message names must be open.',
+    remedy:
+      'Check address, firewall and proxy; outbound TCP to the address that the message names must be open.',
   },
   RPC_DEADLINE: {
     grpc: 'DEADLINE_EXCEEDED',
     http: 504,
     exit: EXIT.network,
     sentence: 'The other side did not answer in time.',
-    remedy: 'Try again; if it persists, look at the load of the other side and at the network between.',
+    remedy:
+      'Try again; if it persists, look at the load of the other side and at the network between.',
   },
   RPC_TLS_REFUSED: {
     grpc: 'UNAUTHENTICATED',
     http: 401,
     exit: EXIT.identity,
     sentence: 'No trusted TLS 1.3 connection could be made with the other side.',
-    remedy: 'Check that both certificates are valid now and from the same consortium, and that nothing on the way decrypts TLS.',
+    remedy:
+      'Check that both certificates are valid now and from the same consortium, and that nothing on the way decrypts TLS.',
   },
   RPC_PIN_MISMATCH: {
     grpc: 'UNAUTHENTICATED',
     http: 401,
     exit: EXIT.identity,
     sentence: 'The server is not the one that the invitation names.',
-    remedy: 'If the issuer named is your own firewall or proxy, ask for an exemption from TLS inspection; else ask the operator for a new invitation and compare the pin by telephone.',
+    remedy:
+      'If the issuer named is your own firewall or proxy, ask for an exemption from TLS inspection; else ask the operator for a new invitation and compare the pin by telephone.',
   },
   RPC_UNAUTHENTICATED: {
     grpc: 'UNAUTHENTICATED',
@@ -77,7 +81,8 @@ export const RPC = {
     http: 501,
     exit: EXIT.version,
     sentence: 'The other side does not know this call.',
-    remedy: 'Check that the address belongs to the right listener and that both sides run compatible versions.',
+    remedy:
+      'Check that the address belongs to the right listener and that both sides run compatible versions.',
   },
   RPC_PEER_FAILED: {
     grpc: 'INTERNAL',

@@ -21,7 +21,8 @@ export const SECAGG = {
     http: 400,
     exit: EXIT.policy,
     sentence: 'The roster of an aggregation session is not usable.',
-    remedy: 'Enrol 3 to 200 silos, each with its own name and identity key, and draft the charter again.',
+    remedy:
+      'Enrol 3 to 200 silos, each with its own name and identity key, and draft the charter again.',
   },
   SECAGG_TERMS_THRESHOLD: {
     grpc: 'FAILED_PRECONDITION',
@@ -35,7 +36,8 @@ export const SECAGG = {
     http: 409,
     exit: EXIT.policy,
     sentence: 'The smallest number of contributors of the session is too low or cannot be reached.',
-    remedy: 'Set minSurvivors to at least 3, at least the threshold and at most the size of the roster.',
+    remedy:
+      'Set minSurvivors to at least 3, at least the threshold and at most the size of the roster.',
   },
   SECAGG_TERMS_LAYOUT: {
     grpc: 'INVALID_ARGUMENT',
@@ -244,7 +246,8 @@ export const SECAGG = {
     grpc: 'FAILED_PRECONDITION',
     http: 409,
     exit: EXIT.policy,
-    sentence: 'This silo already released its shares in this round and takes part in no other attempt.',
+    sentence:
+      'This silo already released its shares in this round and takes part in no other attempt.',
     remedy: 'Wait for the next round.',
   },
   UPDATE_NOT_FINITE: {
