@@ -10,9 +10,9 @@ import {
   toBase64,
   toHex,
 } from '@medley/kit';
-import type { RosterEntry } from '@medley/secagg';
+import { defaultThreshold, type RosterEntry } from '@medley/secagg';
 import { CHARTER_SCHEMA } from './charterSchema.ts';
-import { checkFloors, checkInvariants, defaultThreshold, type Floors } from './floors.ts';
+import { checkFloors, checkInvariants, type Floors } from './floors.ts';
 import type { Study } from './study.ts';
 
 /** One silo in a charter. */
@@ -183,7 +183,11 @@ export function checkCharter(
     ['clipping', charter.clipping, expected.clipping],
     ['rounds', charter.rounds, expected.rounds],
     ['cohort', charter.cohort, expected.cohort],
-    ['modelParameters', charter.modelParameters, counted.modelParameters ?? charter.modelParameters],
+    [
+      'modelParameters',
+      charter.modelParameters,
+      counted.modelParameters ?? charter.modelParameters,
+    ],
   ];
   for (const [field, said, meant] of pairs) {
     if (documentHash(said) !== documentHash(meant)) {

@@ -14,7 +14,11 @@ const instant: JsonSchema = {
   pattern: '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z$',
 };
 const positive: JsonSchema = { type: 'number', exclusiveMinimum: 0 };
-const count = (minimum: number, maximum: number): JsonSchema => ({ type: 'integer', minimum, maximum });
+const count = (minimum: number, maximum: number): JsonSchema => ({
+  type: 'integer',
+  minimum,
+  maximum,
+});
 
 /** JSON Schema 2020-12 of a charter's shape; its safety rules are in floors.ts. */
 export const CHARTER_SCHEMA: JsonSchema = {

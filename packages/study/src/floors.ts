@@ -14,11 +14,6 @@ export interface Floors {
 /** Floors where a consortium states none: 11 is the usual small-cell limit of health statistics. */
 export const DEFAULT_FLOORS: Floors = { minSilos: 3, minSurvivors: 3, minPatients: 11 };
 
-/** ⌊2n/3⌋ + 1: safe against n/3 silos that collude with the aggregator (Bonawitz et al. 2017, 6.2). */
-export function defaultThreshold(silos: number): number {
-  return Math.floor((2 * silos) / 3) + 1;
-}
-
 /**
  * Bits of a slot that carries a bounded sum exactly as finely as the ring allows: the largest b with
  * n·2^(b−1) < 2^31, at most 30. Depends on the size of the roster alone.
@@ -38,9 +33,15 @@ export function checkInvariants(charter: Charter): void {
   checkRoster(charter);
   const n = charter.roster.length;
   const { threshold, minSurvivors, bits, weightCap } = charter.secureAggregation;
-  weak(2 * threshold <= n, `threshold ${threshold} of ${n} silos lets the aggregator open two sums`);
+  weak(
+    2 * threshold <= n,
+    `threshold ${threshold} of ${n} silos lets the aggregator open two sums`,
+  );
   weak(threshold > n, `threshold ${threshold} cannot be met by ${n} silos`);
-  weak(minSurvivors < Math.max(3, threshold), `minSurvivors ${minSurvivors} is below 3 or threshold`);
+  weak(
+    minSurvivors < Math.max(3, threshold),
+    `minSurvivors ${minSurvivors} is below 3 or threshold`,
+  );
   weak(minSurvivors > n, `minSurvivors ${minSurvivors} cannot be met by ${n} silos`);
   // A sum of n signed b-bit words must stay in the ring's signed half.
   if (n * 2 ** (bits - 1) >= 2 ** 31) {
@@ -75,11 +76,13 @@ function checkRoster({ roster }: Charter): void {
   const fault = (what: string): never => {
     throw new MedleyError('CHARTER_ROSTER_INVALID', what);
   };
-  if (roster.length < 3) fault(`a roster of ${roster.length} hides nobody in the sum; 3 are needed`);
+  if (roster.length < 3)
+    fault(`a roster of ${roster.length} hides nobody in the sum; 3 are needed`);
   if (roster.length > 200) fault('a roster has at most 200 silos');
   roster.forEach((member, i) => {
     if (member.index !== i + 1) fault(`index ${member.index} stands at place ${i + 1}`);
-    if (fromBase64(member.identityKey)?.length !== 32) fault(`key of ${member.silo} is not 32 bytes`);
+    if (fromBase64(member.identityKey)?.length !== 32)
+      fault(`key of ${member.silo} is not 32 bytes`);
   });
   if (new Set(roster.map(({ silo }) => silo)).size < roster.length) fault('a silo stands twice');
   if (new Set(roster.map(({ identityKey }) => identityKey)).size < roster.length) {

@@ -1,6 +1,12 @@
 import { MedleyError, isMedleyError, parseYaml, timestamp, type Located } from '@medley/kit';
 import { STUDY_SCHEMA } from './schema.ts';
-import { outcomeColumns, type Feature, type Outcome, type Study, type TrainingPlan } from './study.ts';
+import {
+  outcomeColumns,
+  type Feature,
+  type Outcome,
+  type Study,
+  type TrainingPlan,
+} from './study.ts';
 
 /** Bytes of a study file; above it nobody has written one by hand. */
 const MAX_STUDY_BYTES = 1 << 20;
@@ -152,4 +158,3 @@ function checkColumns(study: Study, fault: Fault): void {
     fault(['outcome', 'time'], 'must be another column than outcome.event');
   }
 }
-

@@ -1,0 +1,109 @@
+import { MedleyError } from '@medley/kit';
+import { weightedMean } from '@medley/secagg';
+import type { Charter } from './charter.ts';
+import {
+  evaluationValues,
+  readEvaluation,
+  type Evaluation,
+  type ScoredRows,
+} from './evaluation.ts';
+import { LOSS_CAP, type DecodedSlots, type SlotValues } from './plan.ts';
+import { checkCohort, checkRows, readMean, readWhole, roundingOf } from './slot.ts';
+import type { Study } from './study.ts';
+
+/** What one silo's training of one round gave. */
+export interface LocalTraining {
+  /** Trained minus starting parameters, clipped to the charter's norms, `[modelParameters]`. */
+  readonly delta: Float32Array;
+  /** Training rows. */
+  readonly weight: number;
+  /** Mean loss per row during the local training, not negative; counted as at most {@link LOSS_CAP}. */
+  readonly trainLoss: number;
+  /** The round's starting model on this silo's test rows. */
+  readonly test: ScoredRows;
+}
+
+/** What an opened training round says. */
+export interface TrainingSum {
+  /** Training rows of all surviving silos. */
+  readonly weight: number;
+  readonly trainLoss: number;
+  /** Weighted mean of the clipped deltas, `[modelParameters]`. */
+  readonly meanDelta: Float64Array;
+  /** Of the round's starting model. */
+  readonly evaluation: Evaluation;
+}
+
+/**
+ * The slots of one silo's vector in a training round. Throws DATA_TOO_FEW_ROWS,
+ * STUDY_WEIGHT_TOO_LARGE or STUDY_VALUES_INVALID (a delta of another length, not finite or not
+ * clipped; a loss that is negative or NaN).
+ */
+export function trainingValues(study: Study, charter: Charter, local: LocalTraining): SlotValues {
+  const { weightCap } = charter.secureAggregation;
+  const { delta, weight, trainLoss } = local;
+  checkRows(weight, weightCap);
+  checkCohort(weight, charter);
+  if (!(trainLoss >= 0)) throw new MedleyError('STUDY_VALUES_INVALID', 'training loss is no loss');
+  if (delta.length !== charter.modelParameters) {
+    throw new MedleyError('STUDY_VALUES_INVALID', `update of ${delta.length} parameters`);
+  }
+  const bound = charter.clipping.coordinate;
+  // float32 may round a clipped coordinate up by half a unit in its last place.
+  const tolerated = bound * (1 + 2 ** -23);
+  const share = weight / weightCap;
+  const update = new Float64Array(delta.length);
+  for (let i = 0; i < delta.length; i++) {
+    const value = delta[i]!;
+    if (!(Math.abs(value) <= tolerated)) {
+      throw new MedleyError('STUDY_VALUES_INVALID', `parameter ${i} of the update is not clipped`);
+    }
+    update[i] = share * Math.min(bound, Math.max(-bound, value));
+  }
+  return {
+    update,
+    weight: Float64Array.of(weight),
+    trainLoss: Float64Array.of((share * Math.min(LOSS_CAP, trainLoss)) / LOSS_CAP),
+    ...evaluationValues(study, charter, local.test),
+  };
+}
+
+/**
+ * Reads an opened training round. Throws STUDY_SUM_INVALID when silos that clip to the charter cannot
+ * have made it; a sum that is noise (silos saw different models) fails here.
+ */
+export function readTraining(study: Study, charter: Charter, decoded: DecodedSlots): TrainingSum {
+  const { weightCap } = charter.secureAggregation;
+  const weight = readWhole(decoded, 'weight', 1, charter.roster.length * weightCap);
+  const rounding = roundingOf(charter, weight);
+  const update = decoded['update'];
+  if (update?.length !== charter.modelParameters) {
+    throw new MedleyError('STUDY_SUM_INVALID', 'slot update has another length than the model');
+  }
+  const meanDelta = weightedMean(update, weight, weightCap);
+  checkNorm(charter, meanDelta, weightCap / weight);
+  return {
+    weight,
+    trainLoss: LOSS_CAP * readMean(decoded, 'trainLoss', { charter, count: weight, rounding }),
+    meanDelta,
+    evaluation: readEvaluation(study, charter, decoded),
+  };
+}
+
+/** √Σx², summed in index order so that every machine gets the same bits. */
+export function normL2(values: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i]! * values[i]!;
+  return Math.sqrt(sum);
+}
+
+/** A weighted mean of vectors of norm ≤ C has norm ≤ C; rounding adds one step per silo and coordinate. */
+function checkNorm(charter: Charter, meanDelta: Float64Array, factor: number): void {
+  const { clipping, secureAggregation, roster } = charter;
+  const step = clipping.coordinate / (2 ** (secureAggregation.bits - 1) - 1);
+  const rounding = Math.sqrt(meanDelta.length) * roster.length * step * factor;
+  // One part in a million covers the float32 rounding of clipped deltas.
+  if (normL2(meanDelta) > clipping.normL2 * (1 + 1e-6) + rounding) {
+    throw new MedleyError('STUDY_SUM_INVALID', 'the mean update is longer than clipping allows');
+  }
+}
