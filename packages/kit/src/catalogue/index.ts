@@ -3,6 +3,7 @@ import { GENERAL } from './general.ts';
 import { IDENTITY } from './identity.ts';
 import { MERKLE } from './merkle.ts';
 import { MODEL } from './model.ts';
+import { OPERATOR } from './operator.ts';
 import { ROUND } from './round.ts';
 import { RPC } from './rpc.ts';
 import { SECAGG } from './secagg.ts';
@@ -20,6 +21,7 @@ export const CATALOGUE = {
   ...SECAGG,
   ...ROUND,
   ...MERKLE,
+  ...OPERATOR,
 } as const;
 
 export type ErrorCode = keyof typeof CATALOGUE;
@@ -35,6 +37,7 @@ export const SECTIONS = {
   'Secure aggregation': SECAGG,
   Rounds: ROUND,
   'Audit trail': MERKLE,
+  Operator: OPERATOR,
 } as const satisfies Record<string, Readonly<Record<string, CatalogueEntry>>>;
 
 /** True when `code` is in the catalogue; use it on strings that came from a peer. */
