@@ -1,0 +1,205 @@
+import { X509Certificate } from 'node:crypto';
+import { MedleyError, sha256, toHex } from '@medley/kit';
+import { readSubjectUri, type Role, type Subject } from './name.ts';
+import { readPem } from './pem.ts';
+
+/** A party's certificate as read by OpenSSL. What it says is not yet believed: see {@link verifyIssued}. */
+export interface Certificate {
+  readonly subject: Subject;
+  /** Lower-case hex. */
+  readonly serial: string;
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+  /** SHA-256 of the SubjectPublicKeyInfo's DER, lower-case hex. */
+  readonly spkiSha256: string;
+  readonly pem: string;
+}
+
+/** Extended key usages of RFC 5280 section 4.2.1.12. */
+export const PURPOSE = { server: '1.3.6.1.5.5.7.3.1', client: '1.3.6.1.5.5.7.3.2' } as const;
+
+/** Who dials and who listens: silos and operators are TLS clients, the services are servers. */
+export function purposeOf(role: Role): keyof typeof PURPOSE {
+  return role === 'silo' || role === 'operator' ? 'client' : 'server';
+}
+
+/**
+ * Reads one certificate of a party, PEM or DER. Strict: exactly one certificate, not an authority,
+ * exactly one `medley://` name which the distinguished name repeats. Throws PKI_CERTIFICATE_INVALID
+ * for every other input.
+ */
+export function readCertificate(pemOrDer: string | Uint8Array): Certificate {
+  const x509 = parseX509(pemOrDer);
+  try {
+    if (x509.ca) throw new Error('an authority is no party');
+    const subject = subjectOf(x509);
+    if (x509.subject !== `O=${subject.consortium}\nOU=${subject.role}\nCN=${subject.name}`) {
+      throw new Error('the distinguished name and the medley name differ');
+    }
+    return {
+      subject,
+      serial: x509.serialNumber.toLowerCase(),
+      notBeforeMs: dateMs(x509.validFrom),
+      notAfterMs: dateMs(x509.validTo),
+      spkiSha256: pinOf(x509),
+      pem: x509.toString(),
+    };
+  } catch (cause) {
+    throw invalid(cause);
+  }
+}
+
+/**
+ * Believes a certificate: OpenSSL finds the authority's signature on it, it is within its time, of
+ * the authority's consortium and made for its role. Returns what it says. Revocation is not looked at.
+ *
+ * Throws PKI_CERTIFICATE_INVALID, PKI_AUTHORITY_INVALID, PKI_CERTIFICATE_FOREIGN,
+ * PKI_CERTIFICATE_EARLY, PKI_CERTIFICATE_EXPIRED and PKI_CERTIFICATE_PURPOSE.
+ */
+export function verifyIssued(
+  certificatePem: string | Uint8Array,
+  authorityPem: string,
+  nowMs: number,
+  role?: Role,
+): Certificate {
+  const certificate = readCertificate(certificatePem);
+  const authority = readAuthority(authorityPem);
+  if (nowMs > authority.notAfterMs) {
+    throw new MedleyError('PKI_AUTHORITY_INVALID', 'the authority certificate has expired');
+  }
+  const { consortium, role: actual, name } = certificate.subject;
+  const who = `certificate ${certificate.serial} of ${actual} ${name}`;
+  const x509 = parseX509(certificate.pem);
+  if (!isSignedBy(x509, parseX509(authorityPem)) || consortium !== authority.consortium) {
+    throw new MedleyError(
+      'PKI_CERTIFICATE_FOREIGN',
+      `${who} is not of consortium ${authority.consortium}`,
+    );
+  }
+  if (nowMs < certificate.notBeforeMs) {
+    throw new MedleyError('PKI_CERTIFICATE_EARLY', `${who} is not valid yet`);
+  }
+  if (nowMs > certificate.notAfterMs) {
+    throw new MedleyError('PKI_CERTIFICATE_EXPIRED', `${who} has expired`);
+  }
+  // Node calls the extended key usages keyUsage.
+  const purposes = x509.keyUsage as readonly string[] | undefined;
+  if (purposes?.length !== 1 || purposes[0] !== PURPOSE[purposeOf(actual)]) {
+    throw new MedleyError('PKI_CERTIFICATE_PURPOSE', `${who} has another extended key usage`);
+  }
+  if (role !== undefined && role !== actual) {
+    throw new MedleyError('PKI_CERTIFICATE_PURPOSE', `${who} does not have the role ${role}`);
+  }
+  return certificate;
+}
+
+/** The consortium authority's certificate as read by OpenSSL. */
+export interface AuthorityCertificate {
+  readonly consortium: string;
+  readonly serial: string;
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+  /** The pin that invitations carry. */
+  readonly spkiSha256: string;
+  readonly pem: string;
+}
+
+/**
+ * Reads a consortium authority's certificate: self-signed, an authority, named for one consortium.
+ * Throws PKI_AUTHORITY_INVALID for every other input.
+ */
+export function readAuthority(pemOrDer: string | Uint8Array): AuthorityCertificate {
+  try {
+    const x509 = parseX509(pemOrDer);
+    const consortium = /^O=([a-z0-9-]+)\nOU=authority\nCN=\1 authority$/.exec(x509.subject)?.[1];
+    if (!x509.ca || consortium === undefined || !isSignedBy(x509, x509)) {
+      throw new Error('not a self-signed consortium authority');
+    }
+    return {
+      consortium,
+      serial: x509.serialNumber.toLowerCase(),
+      notBeforeMs: dateMs(x509.validFrom),
+      notAfterMs: dateMs(x509.validTo),
+      spkiSha256: pinOf(x509),
+      pem: x509.toString(),
+    };
+  } catch (cause) {
+    throw new MedleyError('PKI_AUTHORITY_INVALID', 'not the certificate of an authority', {
+      cause,
+    });
+  }
+}
+
+/**
+ * Hex SHA-256 of the certificate's SubjectPublicKeyInfo (RFC 7469 section 2.4): the same for every
+ * certificate of one key. Throws PKI_CERTIFICATE_INVALID.
+ */
+export function spkiPin(pemOrDer: string | Uint8Array): string {
+  const x509 = parseX509(pemOrDer);
+  try {
+    return pinOf(x509);
+  } catch (cause) {
+    throw invalid(cause);
+  }
+}
+
+/**
+ * Reads the authority certificate that a server showed and believes it if its key has the pin of the
+ * invitation. Throws PKI_AUTHORITY_INVALID and PKI_PIN_MISMATCH.
+ */
+export function verifyPin(authority: string | Uint8Array, pin: string): AuthorityCertificate {
+  const read = readAuthority(authority);
+  if (read.spkiSha256 !== pin) {
+    throw new MedleyError(
+      'PKI_PIN_MISMATCH',
+      `the authority's pin is ${read.spkiSha256}, not ${pin}`,
+    );
+  }
+  return read;
+}
+
+function parseX509(pemOrDer: string | Uint8Array): X509Certificate {
+  const der = typeof pemOrDer === 'string' ? readPem(pemOrDer, 'CERTIFICATE') : pemOrDer;
+  try {
+    if (!der) throw new Error('not one PEM certificate');
+    const x509 = new X509Certificate(der);
+    if (!x509.raw.equals(der)) throw new Error('bytes beside the certificate');
+    return x509;
+  } catch (cause) {
+    throw invalid(cause);
+  }
+}
+
+// Node quotes an entry that could be taken for several; none of ours can be, so quotes are refused.
+function subjectOf(x509: X509Certificate): Subject {
+  const entries = (x509.subjectAltName ?? '').split(', ');
+  const uris = entries.filter((entry) => entry.startsWith('URI:'));
+  const subject = readSubjectUri(uris[0]?.slice('URI:'.length) ?? '');
+  if (!subject || uris.length !== 1 || entries.some((entry) => entry.includes('"'))) {
+    throw new Error('expected exactly one medley name');
+  }
+  return subject;
+}
+
+function isSignedBy(x509: X509Certificate, authority: X509Certificate): boolean {
+  try {
+    return x509.checkIssued(authority) && x509.verify(authority.publicKey);
+  } catch {
+    // A key of another algorithm than the signature's.
+    return false;
+  }
+}
+
+function pinOf(x509: X509Certificate): string {
+  return toHex(sha256(x509.publicKey.export({ type: 'spki', format: 'der' })));
+}
+
+function dateMs(text: string): number {
+  const ms = Date.parse(text);
+  if (Number.isNaN(ms)) throw new Error('a date cannot be read');
+  return ms;
+}
+
+function invalid(cause: unknown): MedleyError {
+  return new MedleyError('PKI_CERTIFICATE_INVALID', 'the certificate cannot be read', { cause });
+}
