@@ -1,1 +1,89 @@
-export {};
+export {
+  addInto,
+  hashVector,
+  subtractFrom,
+  vectorBytes,
+  vectorFromBytes,
+} from './arithmetic/ring.ts';
+export { applyMean, weightedMean } from './arithmetic/mean.ts';
+export { decodeSum, encodeVector, slotStep } from './arithmetic/quantize.ts';
+export {
+  FIELD_PRIME,
+  combine,
+  lagrangeAt,
+  lagrangeAtZero,
+  splitSecret,
+  type Share,
+} from './arithmetic/shamir.ts';
+export { accept, type CoordinatorEvent } from './coordinator/accept.ts';
+export {
+  awaitedSilos,
+  closePhase,
+  deliverables,
+  isPhaseFull,
+  type Deliverable,
+} from './coordinator/phase.ts';
+export {
+  openCoordinator,
+  sharersOf,
+  survivorsOf,
+  type Abort,
+  type CoordinatorPhase,
+  type CoordinatorState,
+} from './coordinator/state.ts';
+export { deserializeCoordinator, serializeCoordinator } from './coordinator/stored.ts';
+export { planUnmask, removeMasks, type Blame, type UnmaskPlan } from './coordinator/unmask.ts';
+export { BOX_BYTES } from './crypto/boxes.ts';
+export { verifyIdentity, type IdentitySigner } from './crypto/keys.ts';
+export { applyMask } from './crypto/masks.ts';
+export {
+  decodeReceipt,
+  makeReceipt,
+  receiptToJson,
+  verifyReceipt,
+  type RoundReceipt,
+} from './receipt.ts';
+export {
+  MAX_ROSTER,
+  checkTerms,
+  defaultThreshold,
+  layoutLength,
+  quorum,
+  sessionId,
+  termsDocument,
+  termsHash,
+  type RosterEntry,
+  type SessionTerms,
+  type Slot,
+  type VectorLayout,
+} from './session.ts';
+export { mask, type MaskedVector } from './silo/mask.ts';
+export { confirm, release } from './silo/release.ts';
+export { advertise, share } from './silo/share.ts';
+export {
+  checkRetry,
+  type AdvertisedSilo,
+  type ConfirmedSilo,
+  type MaskedSilo,
+  type ReleasedSilo,
+  type SharedSilo,
+  type SiloState,
+} from './silo/state.ts';
+export { deserializeSilo, serializeSilo } from './silo/stored.ts';
+export { plainHash } from './wire/frame.ts';
+export {
+  decodeAdvert,
+  decodeConfirmation,
+  decodeMaskedHeader,
+  decodeRelease,
+  decodeShareDelivery,
+  decodeSharesMessage,
+  type Advert,
+  type Confirmation,
+  type MaskedHeader,
+  type Release,
+  type ShareDelivery,
+  type ShareOf,
+  type SharesMessage,
+  type Unsigned,
+} from './wire/messages.ts';

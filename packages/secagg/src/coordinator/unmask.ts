@@ -1,0 +1,116 @@
+import { MedleyError, equalBytes } from '@medley/kit';
+import { x25519Agreement, x25519Public } from '../crypto/keys.ts';
+import { applyMask, pairMaskKey, pairSign, selfMaskKey } from '../crypto/masks.ts';
+import type { SessionTerms } from '../session.ts';
+import { seedCommitment } from '../wire/frame.ts';
+import { recoverSecret, type Helper } from './recover.ts';
+import { checkSession, sharersOf, survivorsOf, type CoordinatorState } from './state.ts';
+
+/** The masks that stand in the sum of the survivors' vectors, and who sent wrong shares of them. */
+export interface UnmaskPlan {
+  /** Key of the self mask of each member of U2, by index; each was added once. */
+  readonly seedKeys: ReadonlyMap<number, Uint8Array>;
+  /** Keys of the masks shared with dropped silos, with the sign with which each stands in the sum. */
+  readonly pairMasks: readonly { readonly key: Uint8Array; readonly sign: 1 | -1 }[];
+  readonly blamed: readonly Blame[];
+}
+
+/** A silo whose released share does not fit what the sharer committed to. */
+export interface Blame {
+  readonly silo: number;
+  readonly reason: string;
+}
+
+/**
+ * Reconstructs b_v of every survivor and s_v of every dropped sharer from the releases of a
+ * `complete` session. Each secret is checked against what its owner committed to in R1 (b) or
+ * advertised in R0 (s); when it does not fit, other sets of helpers are tried and the helpers whose
+ * shares do not lie on the right polynomial are blamed.
+ *
+ * Throws SECAGG_OUT_OF_ORDER before `complete`, SECAGG_SESSION_MISMATCH, SECAGG_UNMASK_FAILED naming
+ * the silo whose secret no set of helpers gives back.
+ */
+export function planUnmask(terms: SessionTerms, state: CoordinatorState): UnmaskPlan {
+  checkSession(terms, state);
+  if (state.phase !== 'complete') {
+    throw new MedleyError('SECAGG_OUT_OF_ORDER', `unmasking in phase ${state.phase}`);
+  }
+  const { sid } = state;
+  const survivors = survivorsOf(state);
+  const dropped = sharersOf(state).filter((silo) => !survivors.includes(silo));
+  const blamed: Blame[] = [];
+  const recover = secretRecovery(terms, state, blamed);
+  const seedKeys = new Map(
+    survivors.map((silo) => [silo, selfMaskKey(recover('seed', silo), sid, silo)] as const),
+  );
+  const pairMasks = dropped.flatMap((silo) => {
+    const agree = x25519Agreement(recover('key', silo));
+    return state.adverts
+      .filter((advert) => survivors.includes(advert.silo))
+      .map((advert) => ({
+        key: pairMaskKey(agree(advert.maskKey), sid, silo, advert.silo),
+        sign: pairSign(advert.silo, silo),
+      }));
+  });
+  return { seedKeys, pairMasks, blamed };
+}
+
+type SecretKind = 'seed' | 'key';
+
+function secretRecovery(
+  terms: SessionTerms,
+  state: CoordinatorState,
+  blamed: Blame[],
+): (kind: SecretKind, silo: number) => Uint8Array {
+  return (kind, silo) => {
+    const helpers: Helper[] = state.releases.flatMap((release) => {
+      const list = kind === 'seed' ? release.seedShares : release.keyShares;
+      const entry = list.find(({ of }) => of === silo);
+      return entry === undefined ? [] : [{ index: release.silo, share: entry.share }];
+    });
+    // Those who were wrong before come last, so that the first try succeeds again.
+    const trusted = helpers.filter(({ index }) => !blamed.some((blame) => blame.silo === index));
+    const doubted = helpers.filter(({ index }) => blamed.some((blame) => blame.silo === index));
+    const found = recoverSecret([...trusted, ...doubted], terms.threshold, (secret) =>
+      fits(state, kind, silo, secret),
+    );
+    if (found === undefined) {
+      throw new MedleyError(
+        'SECAGG_UNMASK_FAILED',
+        `no ${terms.threshold} of ${helpers.length} helpers give back the ${kind} of silo ${silo}`,
+      );
+    }
+    for (const index of found.wrong) {
+      blamed.push({ silo: index, reason: `wrong share of the ${kind} of silo ${silo}` });
+    }
+    return found.secret;
+  };
+}
+
+function fits(
+  state: CoordinatorState,
+  kind: SecretKind,
+  silo: number,
+  secret: Uint8Array,
+): boolean {
+  if (kind === 'seed') {
+    const committed = state.shares.find((message) => message.silo === silo)?.seedCommitment;
+    return (
+      committed !== undefined && equalBytes(committed, seedCommitment(state.sid, silo, secret))
+    );
+  }
+  const advertised = state.adverts.find((advert) => advert.silo === silo)?.maskKey;
+  return advertised !== undefined && equalBytes(advertised, x25519Public(secret));
+}
+
+/**
+ * Takes every mask of the plan out of `sum` (Σ of the survivors' masked vectors, mod 2^32), in
+ * place; what remains is the sum of the encoded vectors.
+ * @param firstWord where `sum` starts in the whole vector, a multiple of 4, to work in pieces.
+ */
+export function removeMasks(sum: Uint32Array, plan: UnmaskPlan, firstWord = 0): void {
+  for (const key of plan.seedKeys.values()) applyMask(sum, key, -1, firstWord);
+  for (const { key, sign } of plan.pairMasks) {
+    applyMask(sum, key, sign === 1 ? -1 : 1, firstWord);
+  }
+}

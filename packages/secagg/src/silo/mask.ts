@@ -1,0 +1,134 @@
+import { MedleyError, equalBytes, sha256 } from '@medley/kit';
+import { hashVector, vectorBytes } from '../arithmetic/ring.ts';
+import { openBox } from '../crypto/boxes.ts';
+import { x25519Agreement, type IdentitySigner } from '../crypto/keys.ts';
+import { applyMask, pairMaskKey, pairSign, selfMaskKey } from '../crypto/masks.ts';
+import { layoutLength, quorum } from '../session.ts';
+import { plainHash, setHash } from '../wire/frame.ts';
+import {
+  decodeShareDelivery,
+  deliveryBytes,
+  maskedBytes,
+  type MaskedHeader,
+  type ShareDelivery,
+} from '../wire/messages.ts';
+import { signed } from '../wire/signing.ts';
+import { outOfOrder, type MaskedSilo, type SharedSilo, type SiloState } from './state.ts';
+
+/** What R2 gives: the header to sign for and the masked vector to upload (owned by the caller). */
+export interface MaskedVector {
+  readonly state: MaskedSilo;
+  readonly message: MaskedHeader;
+  readonly masked: Uint32Array;
+}
+
+/**
+ * R2. Opens the boxes of the others, then masks `encoded` (not altered) with the silo's own mask and
+ * one mask for every other member of U1. One vector per session: the same vector again gives the
+ * same bytes, another is SECAGG_VECTOR_REUSED.
+ *
+ * Throws SECAGG_LENGTH, SECAGG_MESSAGE_MALFORMED, SECAGG_SHARERS_INVALID (this silo missing, a silo
+ * that did not advertise, boxes that are not U1 without this silo), SECAGG_TOO_FEW,
+ * SECAGG_BOX_INVALID naming the sender, SECAGG_OUT_OF_ORDER; SECAGG_EQUIVOCATION for another
+ * delivery than the first time.
+ */
+export function mask(
+  state: SiloState,
+  delivery: ShareDelivery,
+  encoded: Uint32Array,
+  signer: IdentitySigner,
+): MaskedVector {
+  const decoded = decodeShareDelivery(delivery);
+  if (state.phase !== 'shared' && state.phase !== 'masked') throw outOfOrder('mask', state);
+  if (encoded.length !== layoutLength(state.terms.layout)) {
+    throw new MedleyError(
+      'SECAGG_LENGTH',
+      `${encoded.length} words for ${layoutLength(state.terms.layout)} coordinates`,
+    );
+  }
+  const deliveryHash = sha256(deliveryBytes(state.sid, decoded));
+  const commitment = plainHash(state.sid, state.me, state.auditSalt, vectorBytes(encoded));
+  if (state.phase === 'masked') {
+    checkRepeat(state, deliveryHash, commitment);
+    return { state, message: state.header, masked: maskVector(state, decoded.sharers, encoded) };
+  }
+  checkDelivery(state, decoded);
+  const shares = openShares(state, decoded);
+  const masked = maskVector(state, decoded.sharers, encoded);
+  const unsigned = {
+    silo: state.me,
+    vectorHash: hashVector(masked),
+    sharersHash: setHash(state.sid, decoded.sharers),
+    plainHash: commitment,
+  };
+  const header = signed<MaskedHeader>(unsigned, maskedBytes(state.sid, unsigned), signer);
+  const { terms, sid, me, maskPrivate, seed, auditSalt, adverts } = state;
+  const next: MaskedSilo = {
+    phase: 'masked',
+    ...{ terms, sid, me, maskPrivate, seed, auditSalt, adverts },
+    sharers: decoded.sharers,
+    deliveryHash,
+    ...shares,
+    header,
+  };
+  return { state: next, message: header, masked };
+}
+
+function checkRepeat(state: MaskedSilo, deliveryHash: Uint8Array, commitment: Uint8Array): void {
+  if (!equalBytes(deliveryHash, state.deliveryHash)) {
+    throw new MedleyError('SECAGG_EQUIVOCATION', 'a second delivery of shares in one session');
+  }
+  if (!equalBytes(commitment, state.header.plainHash)) {
+    throw new MedleyError('SECAGG_VECTOR_REUSED', 'another vector under the same masks');
+  }
+}
+
+function checkDelivery({ terms, me, adverts }: SharedSilo, delivery: ShareDelivery): void {
+  const { sharers, boxes } = delivery;
+  const fault = (what: string) => new MedleyError('SECAGG_SHARERS_INVALID', what);
+  if (!sharers.includes(me)) throw fault(`silo ${me} itself is missing`);
+  const stranger = sharers.find((silo) => !adverts.some((advert) => advert.silo === silo));
+  if (stranger !== undefined) throw fault(`silo ${stranger} did not advertise`);
+  const others = sharers.filter((silo) => silo !== me);
+  if (boxes.length !== others.length || boxes.some((box, i) => box.from !== others[i])) {
+    throw fault('the boxes are not those of the sharers');
+  }
+  if (sharers.length < quorum(terms)) {
+    throw new MedleyError('SECAGG_TOO_FEW', `${sharers.length} sharers of ${quorum(terms)} needed`);
+  }
+}
+
+function openShares(
+  state: SharedSilo,
+  delivery: ShareDelivery,
+): Pick<MaskedSilo, 'seedShares' | 'keyShares'> {
+  const { sid, me } = state;
+  const agree = x25519Agreement(state.channelPrivate);
+  const opened = delivery.boxes.map(({ from, box }) => {
+    // checkDelivery: every sender advertised.
+    const advert = state.adverts.find((candidate) => candidate.silo === from)!;
+    return { of: from, ...openBox(agree(advert.channelKey), { sid, from, to: me }, box) };
+  });
+  const seedShares = [
+    ...opened.map(({ of, seedShare }) => ({ of, share: seedShare })),
+    { of: me, share: state.ownSeedShare },
+  ].sort((a, b) => a.of - b.of);
+  return { seedShares, keyShares: opened.map(({ of, keyShare }) => ({ of, share: keyShare })) };
+}
+
+/** y = x + PRG(b) + Σ_{v<u} PRG(k_uv) − Σ_{v>u} PRG(k_uv) (Bonawitz et al. 2017, fig. 4, round 2). */
+function maskVector(
+  state: SharedSilo | MaskedSilo,
+  sharers: readonly number[],
+  encoded: Uint32Array,
+): Uint32Array {
+  const { sid, me, adverts } = state;
+  const masked = encoded.slice();
+  applyMask(masked, selfMaskKey(state.seed, sid, me), 1);
+  const agree = x25519Agreement(state.maskPrivate);
+  for (const { silo, maskKey } of adverts) {
+    if (silo === me || !sharers.includes(silo)) continue;
+    applyMask(masked, pairMaskKey(agree(maskKey), sid, me, silo), pairSign(me, silo));
+  }
+  return masked;
+}
