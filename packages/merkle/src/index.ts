@@ -1,1 +1,12 @@
-export {};
+export * from './bundle.ts';
+export * from './checkpoint.ts';
+export * from './cosignature.ts';
+export { Frontier, type TreeNode } from './frontier.ts';
+export * from './hash.ts';
+export * from './key.ts';
+export * from './note.ts';
+export * from './proof.ts';
+export * from './range.ts';
+export { openNote, type OpenedNote, type Signer } from './signer.ts';
+export * from './tile.ts';
+export * from './tree.ts';
