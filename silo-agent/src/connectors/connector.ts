@@ -1,5 +1,5 @@
 import type { Study } from '@medley/study';
-import type { FaultList } from './fault.ts';
+import type { Tally } from './tally.ts';
 
 /**
  * One patient's row in the study's words: every feature and outcome column by its study name,
@@ -32,13 +32,14 @@ export interface Connector {
   readonly id: string;
   /** Reads no more than the header. Throws DATA_FILE_UNREADABLE and header faults. */
   describe(): Promise<ConnectorDescription>;
-  /** Checks the source against the study without keeping a row; every fault goes into `faults`. */
-  validate(study: Study, faults: FaultList): Promise<void>;
+  /** Checks the source against the study without keeping a row; what it finds goes into `tally`. */
+  validate(study: Study, tally: Tally): Promise<void>;
   /**
    * Streams the rows in source order. A row that breaks a rule is left out and its faults go into
-   * `faults`; the caller decides whether to go on.
+   * `tally`; the caller decides whether to go on. A mapping that cannot serve the study at all gives
+   * faults and no rows.
    */
-  open(study: Study, faults: FaultList): AsyncIterable<LocatedRow>;
+  open(study: Study, tally: Tally): AsyncIterable<LocatedRow>;
   /** SHA-256 (hex) over the source's bytes: changes whenever the extract changes. */
   fingerprint(): Promise<string>;
   close(): Promise<void>;

@@ -2,6 +2,7 @@ import { MedleyError } from '@medley/kit';
 
 /** The rules that data at the site can break; each is a code of the catalogue. */
 export type DataCode =
+  | 'DATA_MAPPING_INVALID'
   | 'DATA_FILE_UNREADABLE'
   | 'DATA_FORMAT_INVALID'
   | 'DATA_COLUMN_MISSING'
@@ -23,7 +24,10 @@ export interface DataFault {
   readonly source: string;
   /** 1-based line; absent for faults of a whole source. */
   readonly line?: number;
+  /** Column of the source. */
   readonly column?: string;
+  /** Column of the study that is made from it. */
+  readonly target?: string;
   /** The rule that was broken, never the value that broke it. */
   readonly rule: string;
 }
@@ -31,7 +35,8 @@ export interface DataFault {
 /** `file:line: column "x": rule`, with the parts that are known. */
 export function faultText(fault: DataFault): string {
   const place = fault.line === undefined ? fault.source : `${fault.source}:${fault.line}`;
-  const column = fault.column === undefined ? '' : `column "${fault.column}": `;
+  const named = fault.column ?? fault.target;
+  const column = named === undefined ? '' : `column "${named}": `;
   return `${place}: ${column}${fault.rule}`;
 }
 
