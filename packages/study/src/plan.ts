@@ -16,7 +16,10 @@ export type SlotValues = Readonly<Record<string, Float64Array>>;
 /** What the decoder gives for an opened sum: slot name to sums over the survivors. */
 export type DecodedSlots = Readonly<Record<string, Float64Array>>;
 
-/** A row's loss counts as at most this, so that its sum has a bound: e^−20 is below float32's 1 − ε. */
+/**
+ * A row's loss counts as at most this, so that its sum has a bound. A row costs more only where the
+ * model gave the truth a probability below e^−20, about 2·10⁻⁹.
+ */
 export const LOSS_CAP = 20;
 
 /** Number of the study's first round: 0 where it standardises, else 1. */
