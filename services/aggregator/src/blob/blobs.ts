@@ -1,0 +1,167 @@
+import { createHash } from 'node:crypto';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fromHex, MedleyError, sha256, syncFolder, toHex, type Rng } from '@medley/kit';
+import type { BlobName } from '../store/rows.ts';
+
+/** What a transfer must turn out to be. */
+export interface Expected extends BlobName {
+  /** Largest size that is taken, whatever was announced. */
+  readonly limitBytes: number;
+}
+
+/** Content by its SHA-256. Once written it never changes, so readers need no lock. */
+export interface Blobs {
+  /** Stores `bytes`; durable when it resolves. */
+  write(bytes: Uint8Array): Promise<BlobName>;
+  /**
+   * Stores what `pieces` yield, without holding it in memory; durable when it resolves. Nothing stays
+   * behind when it fails. Throws BLOB_TOO_LARGE, BLOB_MISMATCH, and whatever `pieces` throws.
+   */
+  receive(pieces: AsyncIterable<Uint8Array>, expected: Expected): Promise<BlobName>;
+  /** The size, or undefined when there is no such blob. */
+  sizeOf(hash: string): Promise<number | undefined>;
+  /** Pieces of at most 1 MiB from `offset` on. Throws BLOB_UNKNOWN, also for an offset beyond the end. */
+  read(hash: string, offset?: number): AsyncIterable<Uint8Array>;
+  /** The whole content. Throws BLOB_UNKNOWN. */
+  readAll(hash: string): Promise<Uint8Array>;
+  /** Removes a blob that nothing refers to any more; none is no error. */
+  remove(hash: string): Promise<void>;
+}
+
+const PIECE_BYTES = 1024 * 1024;
+
+/**
+ * Blobs as files `<folder>/<first two digits>/<hash>`, mode 0600. Half-written files of a crash carry
+ * the ending `.part` and are removed here.
+ */
+export async function openBlobs(folder: string, rng: Rng): Promise<Blobs> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  for (const entry of await readdir(folder)) {
+    if (entry.endsWith('.part')) await rm(join(folder, entry));
+  }
+  return new FileBlobs(folder, rng);
+}
+
+class FileBlobs implements Blobs {
+  readonly #folder: string;
+  readonly #rng: Rng;
+
+  constructor(folder: string, rng: Rng) {
+    this.#folder = folder;
+    this.#rng = rng;
+  }
+
+  async write(bytes: Uint8Array): Promise<BlobName> {
+    const expected = {
+      hash: toHex(sha256(bytes)),
+      sizeBytes: bytes.length,
+      limitBytes: bytes.length,
+    };
+    return this.receive(once(bytes), expected);
+  }
+
+  async receive(pieces: AsyncIterable<Uint8Array>, expected: Expected): Promise<BlobName> {
+    const { hash, sizeBytes, limitBytes } = expected;
+    if (sizeBytes > limitBytes) {
+      throw new MedleyError(
+        'BLOB_TOO_LARGE',
+        `${sizeBytes} bytes announced, at most ${limitBytes} are taken`,
+      );
+    }
+    const temporary = join(this.#folder, `${toHex(this.#rng.bytes(8))}.part`);
+    try {
+      const got = await writePieces(temporary, pieces, sizeBytes);
+      if (got !== hash)
+        throw new MedleyError('BLOB_MISMATCH', `content has SHA-256 ${got}, announced was ${hash}`);
+      const target = this.#pathOf(hash);
+      const folder = join(target, '..');
+      if ((await mkdir(folder, { recursive: true, mode: 0o700 })) !== undefined)
+        await syncFolder(this.#folder);
+      await rename(temporary, target);
+      await syncFolder(folder);
+      return { hash, sizeBytes };
+    } finally {
+      await rm(temporary, { force: true });
+    }
+  }
+
+  async sizeOf(hash: string): Promise<number | undefined> {
+    try {
+      return (await stat(this.#pathOf(hash))).size;
+    } catch {
+      return undefined;
+    }
+  }
+
+  async *read(hash: string, offset = 0): AsyncGenerator<Uint8Array> {
+    const size = await this.sizeOf(hash);
+    if (size === undefined || offset > size) throw unknown(hash);
+    const handle = await open(this.#pathOf(hash), 'r');
+    try {
+      for (let at = offset; at < size;) {
+        const piece = new Uint8Array(Math.min(PIECE_BYTES, size - at));
+        const { bytesRead } = await handle.read(piece, 0, piece.length, at);
+        if (bytesRead === 0) throw new MedleyError('BLOB_MISMATCH', `blob ${hash} became shorter`);
+        yield piece.subarray(0, bytesRead);
+        at += bytesRead;
+      }
+    } finally {
+      await handle.close();
+    }
+  }
+
+  async readAll(hash: string): Promise<Uint8Array> {
+    const content = new Uint8Array((await this.sizeOf(hash)) ?? 0);
+    let at = 0;
+    for await (const piece of this.read(hash)) {
+      content.set(piece, at);
+      at += piece.length;
+    }
+    return content;
+  }
+
+  async remove(hash: string): Promise<void> {
+    await rm(this.#pathOf(hash), { force: true });
+  }
+
+  /** Names come from peers: only the hex form of a SHA-256 ever reaches the file system. */
+  #pathOf(hash: string): string {
+    if (fromHex(hash)?.length !== 32) throw unknown(hash.slice(0, 64));
+    const name = hash.toLowerCase();
+    return join(this.#folder, name.slice(0, 2), name);
+  }
+}
+
+async function writePieces(
+  file: string,
+  pieces: AsyncIterable<Uint8Array>,
+  sizeBytes: number,
+): Promise<string> {
+  const handle = await open(file, 'wx', 0o600);
+  try {
+    const hash = createHash('sha256');
+    let at = 0;
+    for await (const piece of pieces) {
+      at += piece.length;
+      if (at > sizeBytes)
+        throw new MedleyError('BLOB_MISMATCH', `more than the announced ${sizeBytes} bytes`);
+      hash.update(piece);
+      await handle.writeFile(piece);
+    }
+    if (at !== sizeBytes)
+      throw new MedleyError('BLOB_MISMATCH', `${at} of the announced ${sizeBytes} bytes`);
+    await handle.sync();
+    return hash.digest('hex');
+  } finally {
+    await handle.close();
+  }
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
+
+function unknown(hash: string): MedleyError {
+  return new MedleyError('BLOB_UNKNOWN', `no blob ${hash}`);
+}
