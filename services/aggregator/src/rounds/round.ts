@@ -1,0 +1,281 @@
+import { isMedleyError, MedleyError, type ErrorCode } from '@medley/kit';
+import {
+  accept,
+  awaitedSilos,
+  closePhase,
+  openCoordinator,
+  quorum,
+  sharersOf,
+  survivorsOf,
+  type CoordinatorEvent,
+  type CoordinatorState,
+  type SessionTerms,
+} from '@medley/secagg';
+import type { BlobName, RoundId, RoundKindName, RoundStep } from '../store/rows.ts';
+
+/** When a step of a round was entered. */
+export interface StepTime {
+  readonly step: RoundStep;
+  readonly atMs: number;
+}
+
+/** A silo that the round went on without, from that step on. */
+export interface Drop {
+  readonly silo: number;
+  readonly step: RoundStep;
+}
+
+/** How long steps may take, in milliseconds (from the charter). */
+export interface Pace {
+  readonly stepMs: number;
+  readonly trainingMs: number;
+}
+
+/**
+ * One attempt of one round, as a value.
+ *
+ *     advertise → share → mask → confirm → release → unmask → closed
+ *         └─────────┴───────┴───────┴─────────┴────────┴────→ aborted
+ *
+ * The five steps are those of the secure aggregation's coordinator. `unmask` is the aggregator's own
+ * work; it is a state so that a restart goes on with it. `closed` and `aborted` are final.
+ */
+export interface RoundState {
+  readonly id: RoundId;
+  readonly kind: RoundKindName;
+  readonly model: BlobName;
+  readonly pace: Pace;
+  readonly step: RoundStep;
+  readonly openedMs: number;
+  /** End of the present step; 0 in `unmask` and after the end. */
+  readonly deadlineMs: number;
+  readonly steps: readonly StepTime[];
+  readonly coordinator: CoordinatorState;
+  readonly withdrawn: readonly { readonly silo: number; readonly code: string }[];
+  readonly dropped: readonly Drop[];
+  /** Refused messages that the log has already: `silo step code`. */
+  readonly refusals: readonly string[];
+  readonly abortCode: ErrorCode | undefined;
+}
+
+export type RoundEvent =
+  | { readonly kind: 'message'; readonly message: CoordinatorEvent }
+  | { readonly kind: 'withdraw'; readonly silo: number; readonly code: string }
+  /** Time passed or streams came and went; `absent` are silos whose stream is gone for good. */
+  | { readonly kind: 'tick'; readonly absent: ReadonlySet<number> }
+  | {
+      readonly kind: 'refused';
+      readonly silo: number;
+      readonly step: RoundStep;
+      readonly code: string;
+    }
+  | { readonly kind: 'opened' }
+  | { readonly kind: 'failed'; readonly code: ErrorCode };
+
+/** What happened to a round, for the log. */
+export type RoundNote =
+  | { readonly kind: 'dropped'; readonly silo: number; readonly step: RoundStep }
+  | {
+      readonly kind: 'refused';
+      readonly silo: number;
+      readonly step: RoundStep;
+      readonly code: string;
+    }
+  | { readonly kind: 'aborted'; readonly code: ErrorCode };
+
+/** The new state, what to record with it, and what to do once both are durable. */
+export interface RoundDecision {
+  readonly state: RoundState;
+  readonly notes: readonly RoundNote[];
+  /** `notify`: tasks changed; `unmask`: open the sum; `ended`: the attempt is over. */
+  readonly effects: readonly ('notify' | 'unmask' | 'ended')[];
+}
+
+/** A round before its first message. */
+export function openRound(
+  start: Pick<RoundState, 'id' | 'kind' | 'model' | 'pace'>,
+  terms: SessionTerms,
+  nowMs: number,
+): RoundState {
+  return {
+    ...start,
+    step: 'advertise',
+    openedMs: nowMs,
+    deadlineMs: nowMs + start.pace.stepMs,
+    steps: [{ step: 'advertise', atMs: nowMs }],
+    coordinator: openCoordinator(terms),
+    withdrawn: [],
+    dropped: [],
+    refusals: [],
+    abortCode: undefined,
+  };
+}
+
+/**
+ * The decision on one event. Pure: the same arguments give the same decision, and the given state is
+ * never changed. Throws the SECAGG_* code of a refused message ({@link accept}) and ROUND_WITHDRAWN;
+ * the state then stays as it was. An exact repeat gives the same state object and no effects.
+ */
+export function decide(
+  terms: SessionTerms,
+  state: RoundState,
+  event: RoundEvent,
+  nowMs: number,
+): RoundDecision {
+  switch (event.kind) {
+    case 'message': {
+      const coordinator = accept(terms, state.coordinator, event.message);
+      if (coordinator === state.coordinator) return unchanged(state);
+      const silo = senderOf(event.message);
+      if (state.withdrawn.some((one) => one.silo === silo)) {
+        throw new MedleyError('ROUND_WITHDRAWN', `silo ${silo} withdrew from this attempt`);
+      }
+      return settle(terms, { ...state, coordinator }, NOBODY, nowMs);
+    }
+    case 'withdraw': {
+      const { silo, code } = event;
+      if (!isRunning(state) || state.withdrawn.some((one) => one.silo === silo))
+        return unchanged(state);
+      const withdrawn = [...state.withdrawn, { silo, code: code.slice(0, 64) }];
+      return settle(terms, { ...state, withdrawn }, NOBODY, nowMs);
+    }
+    case 'tick':
+      return settle(terms, state, event.absent, nowMs);
+    case 'refused': {
+      const { silo, step, code } = event;
+      const name = `${silo} ${step} ${code}`;
+      if (state.refusals.includes(name)) return unchanged(state);
+      const refusals = [...state.refusals, name];
+      return {
+        state: { ...state, refusals },
+        notes: [{ kind: 'refused', silo, step, code }],
+        effects: [],
+      };
+    }
+    case 'opened':
+      return { state: entered(state, 'closed', 0, nowMs), notes: [], effects: ['notify', 'ended'] };
+    case 'failed':
+      return aborted(state, event.code, nowMs);
+  }
+}
+
+/** Indices of silos whose message the present step still lacks and which may still send it. */
+export function awaited(terms: SessionTerms, state: RoundState): readonly number[] {
+  if (!isRunning(state)) return [];
+  const gone = new Set(state.withdrawn.map(({ silo }) => silo));
+  return awaitedSilos(terms, state.coordinator).filter((silo) => !gone.has(silo));
+}
+
+/** U1 and U2 as far as they are known. */
+export function membersOf(state: RoundState): {
+  readonly sharers: readonly number[];
+  readonly survivors: readonly number[];
+} {
+  return { sharers: sharersOf(state.coordinator), survivors: survivorsOf(state.coordinator) };
+}
+
+/** True while silos' messages move the round. */
+export function isRunning(state: RoundState): boolean {
+  return state.step !== 'unmask' && state.step !== 'closed' && state.step !== 'aborted';
+}
+
+const NOBODY: ReadonlySet<number> = new Set();
+
+/** Closes the present step if it may be closed; the next one waits for messages of its own. */
+function settle(
+  terms: SessionTerms,
+  state: RoundState,
+  absent: ReadonlySet<number>,
+  nowMs: number,
+): RoundDecision {
+  if (!isRunning(state) || !mayClose(terms, state, absent, nowMs)) return unchanged(state);
+  const { step } = state;
+  const missing = awaitedSilos(terms, state.coordinator);
+  const coordinator = closePhase(terms, state.coordinator);
+  const closed: RoundState = {
+    ...state,
+    coordinator,
+    dropped: [...state.dropped, ...missing.map((silo) => ({ silo, step }))],
+  };
+  const notes = missing.map((silo): RoundNote => ({ kind: 'dropped', silo, step }));
+  switch (coordinator.phase) {
+    case 'aborted': {
+      const end = aborted(closed, coordinator.abort?.code ?? 'SECAGG_TOO_FEW', nowMs);
+      return { ...end, notes: [...notes, ...end.notes] };
+    }
+    case 'complete':
+      return { state: entered(closed, 'unmask', 0, nowMs), notes, effects: ['notify', 'unmask'] };
+    default: {
+      const { stepMs, trainingMs } = state.pace;
+      // Silos train between receiving the boxes and sending the masked vector.
+      const limitMs = coordinator.phase === 'mask' ? stepMs + trainingMs : stepMs;
+      const next = entered(closed, coordinator.phase, nowMs + limitMs, nowMs);
+      return { state: next, notes, effects: ['notify'] };
+    }
+  }
+}
+
+/**
+ * A step closes when all who may still answer have, when its time is over, when so many withdrew that
+ * it can only fail, or when only silos whose stream is gone are missing and the rest suffice: waiting
+ * for those would cost everybody the whole step and gain nothing.
+ */
+function mayClose(
+  terms: SessionTerms,
+  state: RoundState,
+  absent: ReadonlySet<number>,
+  nowMs: number,
+): boolean {
+  const missing = awaited(terms, state);
+  if (missing.length === 0 || nowMs >= state.deadlineMs) return true;
+  const { delivered, needed } = tally(terms, state.coordinator);
+  if (delivered + missing.length < needed) return true;
+  return delivered >= needed && missing.every((silo) => absent.has(silo));
+}
+
+/** Messages that the present step has, and how few let it close. */
+function tally(
+  terms: SessionTerms,
+  coordinator: CoordinatorState,
+): { readonly delivered: number; readonly needed: number } {
+  const { adverts, shares, headers, confirmations, releases } = coordinator;
+  const { threshold } = terms;
+  switch (coordinator.phase) {
+    case 'advertise':
+      return { delivered: adverts.length, needed: quorum(terms) };
+    case 'share':
+      return { delivered: shares.length, needed: quorum(terms) };
+    case 'mask':
+      return { delivered: headers.length, needed: quorum(terms) };
+    case 'confirm':
+      return { delivered: confirmations.length, needed: threshold };
+    case 'release':
+      return { delivered: releases.length, needed: threshold };
+    case 'complete':
+    case 'aborted':
+      return { delivered: 0, needed: 0 };
+  }
+}
+
+function aborted(state: RoundState, code: ErrorCode, nowMs: number): RoundDecision {
+  const end = { ...entered(state, 'aborted', 0, nowMs), abortCode: code };
+  return { state: end, notes: [{ kind: 'aborted', code }], effects: ['notify', 'ended'] };
+}
+
+function entered(state: RoundState, step: RoundStep, deadlineMs: number, atMs: number): RoundState {
+  return { ...state, step, deadlineMs, steps: [...state.steps, { step, atMs }] };
+}
+
+function unchanged(state: RoundState): RoundDecision {
+  return { state, notes: [], effects: [] };
+}
+
+/** Index of the silo that a message claims to be from; its signature is what proves it. */
+export function senderOf(message: CoordinatorEvent): number {
+  return message.kind === 'masked' ? message.header.silo : message.message.silo;
+}
+
+/** The code under which a refusal is recorded. */
+export function refusalCode(caught: unknown): ErrorCode {
+  return isMedleyError(caught) ? caught.code : 'INTERNAL';
+}
