@@ -1,6 +1,6 @@
 import { fromBase64, toBase64 } from '@medley/kit';
 
-/** The longest PEM text that is looked at, in characters. A revocation list of 500 silos fits. */
+/** The longest PEM text that is looked at unless a caller says otherwise, in characters. */
 const MAX_PEM_LENGTH = 65_536;
 
 /** Textual encoding (RFC 7468 section 3) of `der` under `label`, with a final newline. */
@@ -13,13 +13,17 @@ export function writePem(label: string, der: Uint8Array): string {
  * The bytes of a text that is exactly one PEM block of `label`; undefined for every other text.
  * Explanatory text around the block is refused: what one program skips another might read.
  */
-export function readPem(text: string, label: string): Uint8Array | undefined {
-  const trimmed = text.length <= MAX_PEM_LENGTH ? text.trim() : '';
+export function readPem(
+  text: string,
+  label: string,
+  maxLength = MAX_PEM_LENGTH,
+): Uint8Array | undefined {
+  const trimmed = text.length <= maxLength ? text.trim() : '';
   const head = `-----BEGIN ${label}-----`;
   const tail = `-----END ${label}-----`;
   if (!trimmed.startsWith(head) || !trimmed.endsWith(tail)) return undefined;
   const body = trimmed.slice(head.length, -tail.length);
-  if (!/^[A-Za-z0-9+/=\r\n]+$/.test(body)) return undefined;
+  if (!/^\r?\n(?:[A-Za-z0-9+/=]+\r?\n)+$/.test(body)) return undefined;
   return fromBase64(body.replaceAll(/[\r\n]/g, ''));
 }
 

@@ -52,6 +52,8 @@ export interface RevocationList {
 }
 
 const LABEL = 'X509 CRL';
+/** Some 60,000 revoked certificates. */
+const MAX_LENGTH = 4 * 2 ** 20;
 
 /**
  * Signs a version 2 revocation list (RFC 5280 section 5) as PEM. `number` must grow with every list.
@@ -91,7 +93,7 @@ export function buildCrl(options: {
  */
 export function readCrl(pem: string, authorityPem: string): RevocationList {
   const authority = readAuthority(authorityPem).pem;
-  const der = readPem(pem, LABEL);
+  const der = readPem(pem, LABEL, MAX_LENGTH);
   try {
     if (!der) throw new Error('not one PEM revocation list');
     const [list, algorithm, signature] = partsOf(decode(der), 3);
