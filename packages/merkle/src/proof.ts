@@ -46,17 +46,20 @@ export function verifyInclusion(claim: InclusionClaim): void {
  * Returns when the claim holds (RFC 9162 section 2.1.4.2). Every field may come from a peer: throws
  * MERKLE_PROOF_MALFORMED when the proof has the wrong form or length for the sizes, or `fromSize` is
  * 0 (every tree continues the empty one, so such a proof would show nothing), and
- * MERKLE_CONSISTENCY_FAILED when it leads to other roots.
+ * MERKLE_CONSISTENCY_FAILED when it leads to other roots. For two equal sizes the proof is empty and
+ * the roots must be the same bytes, of whatever length.
  */
 export function verifyConsistency(claim: ConsistencyClaim): void {
   const { fromSize, toSize, fromRoot, toRoot } = claim;
   if (!isSize(fromSize) || !isSize(toSize) || fromSize < 1 || fromSize > toSize) malformed('sizes');
-  checkHashes([fromRoot, toRoot], claim.proof);
   if (fromSize === toSize) {
+    checkHashes([], claim.proof);
     if (claim.proof.length !== 0) malformed('too many hashes');
-    if (!equalBytes(fromRoot, toRoot)) inconsistent(claim);
+    // Nothing is hashed: the roots are one or the claim fails, so the one we hold answers for both.
+    if (!isEqual(fromRoot, toRoot)) inconsistent(claim);
     return;
   }
+  checkHashes([fromRoot, toRoot], claim.proof);
 
   let first = fromSize - 1;
   let last = toSize - 1;
@@ -106,6 +109,10 @@ const MAX_PROOF_HASHES = 64;
 function checkHashes(hashes: readonly unknown[], proof: unknown): void {
   if (!Array.isArray(proof) || proof.length > MAX_PROOF_HASHES) return malformed('list of hashes');
   if (![...hashes, ...(proof as unknown[])].every(isHash)) malformed('a hash that is not 32 bytes');
+}
+
+function isEqual(a: unknown, b: unknown): boolean {
+  return a instanceof Uint8Array && b instanceof Uint8Array && equalBytes(a, b);
 }
 
 function malformed(what: string): never {
