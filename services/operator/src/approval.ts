@@ -35,7 +35,11 @@ export function checkPending(pending: Pending, silo: string, spokenWords: string
     readCsr(csrPem).name === silo;
   if (!holds) throw new MedleyError('OPERATOR_REQUEST_FORGED', `the request of ${silo}`);
   const words = fingerprintWords(identityKey).join(' ');
-  const spoken = spokenWords.toLowerCase().split(/[\s-]+/).filter(Boolean).join(' ');
+  const spoken = spokenWords
+    .toLowerCase()
+    .split(/[\s-]+/)
+    .filter(Boolean)
+    .join(' ');
   if (!equalBytes(utf8(words), utf8(spoken))) {
     throw new MedleyError(
       'OPERATOR_FINGERPRINT_DIFFERS',

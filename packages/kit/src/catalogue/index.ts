@@ -1,3 +1,4 @@
+import { AUDIT } from './audit.ts';
 import { DATA } from './data.ts';
 import { GENERAL } from './general.ts';
 import { IDENTITY } from './identity.ts';
@@ -21,6 +22,7 @@ export const CATALOGUE = {
   ...SECAGG,
   ...ROUND,
   ...MERKLE,
+  ...AUDIT,
   ...OPERATOR,
 } as const;
 
@@ -36,7 +38,8 @@ export const SECTIONS = {
   'Models and training': MODEL,
   'Secure aggregation': SECAGG,
   Rounds: ROUND,
-  'Audit trail': MERKLE,
+  'Merkle trees and checkpoints': MERKLE,
+  'Audit log': AUDIT,
   Operator: OPERATOR,
 } as const satisfies Record<string, Readonly<Record<string, CatalogueEntry>>>;
 

@@ -44,11 +44,4 @@ export const OPERATOR = {
     sentence: 'The fingerprint is not the one you were told.',
     remedy: 'Call the hospital at a number you already had and compare all six words again.',
   },
-  AUDIT_FAILED: {
-    grpc: 'DATA_LOSS',
-    http: 500,
-    exit: EXIT.integrity,
-    sentence: 'The audit trail does not hold.',
-    remedy: 'Keep the files that were downloaded, stop the studies and tell every hospital.',
-  },
 } as const satisfies CatalogueSection;

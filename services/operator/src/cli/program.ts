@@ -1,0 +1,39 @@
+import { Command } from 'commander';
+import type { CommandContext } from '../context.ts';
+import { auditCommands } from './audit.ts';
+import { consortiumCommands } from './consortium.ts';
+import { modelCommands } from './model.ts';
+import { siloCommands } from './silo.ts';
+import { studyCommands } from './study.ts';
+
+/** The whole command line of the operator. */
+export function operatorProgram(context: CommandContext, version: string): Command {
+  const program = new Command('medley')
+    .description('Operate a Medley consortium: hospitals, studies, models and the audit trail.')
+    .version(version)
+    .showSuggestionAfterError()
+    .addHelpText(
+      'after',
+      `
+From nothing to a trained model:
+  medley consortium init NAME      an authority, a server, an operator's certificate
+  medley silo invite NAME          a token for each hospital
+  medley silo approve NAME …       after comparing six words by telephone
+  medley study propose FOLDER      study.yaml and model.onnx; every hospital signs
+  medley study start NAME          rounds begin
+  medley study status NAME --watch
+  medley model export NAME --out model.onnx
+  medley audit verify              check every entry, proof and signature
+
+Exit codes: 0 ok, 2 usage, 3 configuration, 4 network, 5 identity, 6 data, 7 refused by policy,
+8 integrity, 75 try again later, 130 interrupted. Results go to standard output, words for people
+to standard error; --json makes the result one JSON document.
+`,
+    );
+  consortiumCommands(program, context);
+  siloCommands(program, context);
+  studyCommands(program, context);
+  modelCommands(program, context);
+  auditCommands(program, context);
+  return program;
+}

@@ -1,0 +1,44 @@
+import {
+  Admin,
+  Audit,
+  connect,
+  type AdminMethods,
+  type AuditMethods,
+  type Client,
+} from '@medley/rpc';
+import { aggregatorEndpoints, auditAddress, type OperatorHome } from './home.ts';
+
+/** Calls `use` with a client of the aggregator's admin service and closes it afterwards. */
+export async function withAdmin<T>(
+  home: OperatorHome,
+  use: (admin: Client<AdminMethods>) => Promise<T>,
+): Promise<T> {
+  const { rounds } = await aggregatorEndpoints(home);
+  const admin = connect({ service: Admin, address: rounds, tls: tlsOf(home, 'aggregator') });
+  try {
+    return await use(admin);
+  } finally {
+    admin.close();
+  }
+}
+
+/** Calls `use` with a client of the audit service and closes it afterwards. */
+export async function withAudit<T>(
+  home: OperatorHome,
+  use: (audit: Client<AuditMethods>) => Promise<T>,
+): Promise<T> {
+  const address = await auditAddress(home);
+  const audit = connect({ service: Audit, address, tls: tlsOf(home, 'audit') });
+  try {
+    return await use(audit);
+  } finally {
+    audit.close();
+  }
+}
+
+function tlsOf(
+  home: OperatorHome,
+  serverRole: string,
+): { caPem: string; certPem: string; keyPem: string; serverRole: string } {
+  return { caPem: home.caPem, certPem: home.certPem, keyPem: home.keyPem, serverRole };
+}
