@@ -16,6 +16,7 @@ import {
  */
 export const KEY_TYPE = { log: 0x01, witness: 0x04 } as const;
 
+/** Whether a key speaks as the log or as a witness of it. */
 export type KeyRole = keyof typeof KEY_TYPE;
 
 /**
