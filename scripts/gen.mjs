@@ -31,6 +31,8 @@ step('packages/rpc/src/generated', files('proto/medley/v1', '.proto'), (out) => 
     `--outDir=${out}`,
     ...protos.map((file) => file.slice('proto/'.length)),
   ]);
+  // The index file per .proto repeats the service types, unused here, and does not pass our compiler flags.
+  for (const file of readdirSync(out)) if (file.endsWith('.ts')) rmSync(join(out, file));
   // The loader reads the same files at run time; they travel with the package.
   for (const file of protos) {
     const target = join(root, 'packages/rpc/proto', file.slice('proto/'.length));

@@ -1,0 +1,121 @@
+import { once } from 'node:events';
+import type {
+  handleClientStreamingCall,
+  handleServerStreamingCall,
+  handleUnaryCall,
+  Metadata,
+} from '@grpc/grpc-js';
+import { MedleyError, type Logger } from '@medley/kit';
+import type {
+  CallContext,
+  ClientStreamHandler,
+  ServerStreamHandler,
+  UnaryHandler,
+} from './context.ts';
+import { peerOf, type Authentication } from './peer.ts';
+import { toStatus } from './status.ts';
+
+/** What holds for every call of one server. */
+export interface CallRules {
+  /** Aborts when the server begins to close. */
+  readonly closing: AbortSignal;
+  readonly logger: Logger;
+  readonly authorise: (context: CallContext) => Promise<void> | void;
+}
+
+/** The part of grpc-js' server calls that all kinds share. */
+interface AnyCall {
+  readonly metadata: Metadata;
+  getPeer(): string;
+  getAuthContext(): Authentication;
+  on(event: 'cancelled', listener: () => void): unknown;
+}
+
+/** An async function as a grpc-js unary call. */
+export function serveUnary<Request, Reply>(
+  method: string,
+  handler: UnaryHandler<Request, Reply>,
+  rules: CallRules,
+): handleUnaryCall<Request, Reply> {
+  return (call, callback) => {
+    const reply = admit(method, call, rules).then((context) => handler(call.request, context));
+    reply.then(
+      (value) => callback(null, value),
+      (caught: unknown) => callback(refusal(method, call, caught, rules)),
+    );
+  };
+}
+
+/** An async function over the incoming messages as a grpc-js client streaming call. */
+export function serveClientStream<Request, Reply>(
+  method: string,
+  handler: ClientStreamHandler<Request, Reply>,
+  rules: CallRules,
+): handleClientStreamingCall<Request, Reply> {
+  return (call, callback) => {
+    const reply = admit(method, call, rules).then((context) =>
+      handler(call as AsyncIterable<Request>, context),
+    );
+    reply.then(
+      (value) => callback(null, value),
+      (caught: unknown) => callback(refusal(method, call, caught, rules)),
+    );
+  };
+}
+
+/** An async generator as a grpc-js server streaming call, at the pace of the caller. */
+export function serveServerStream<Request, Reply>(
+  method: string,
+  handler: ServerStreamHandler<Request, Reply>,
+  rules: CallRules,
+): handleServerStreamingCall<Request, Reply> {
+  return (call) => {
+    const pump = async (): Promise<void> => {
+      const context = await admit(method, call, rules, rules.closing);
+      const { signal } = context;
+      for await (const reply of handler(call.request, context)) {
+        signal.throwIfAborted();
+        if (!call.write(reply)) await once(call, 'drain', { signal }).catch(rethrowReason(signal));
+      }
+      signal.throwIfAborted();
+      call.end();
+    };
+    // `end` is the one way to finish a server stream with a status; `emit('error')` reports ours.
+    pump().catch((caught: unknown) => call.emit('error', refusal(method, call, caught, rules)));
+  };
+}
+
+async function admit(
+  method: string,
+  call: AnyCall,
+  rules: CallRules,
+  ...alsoEndedBy: readonly AbortSignal[]
+): Promise<CallContext> {
+  const cancelled = new AbortController();
+  call.on('cancelled', () =>
+    cancelled.abort(new MedleyError('INTERRUPTED', `${method} was cancelled`)),
+  );
+  const context: CallContext = {
+    peer: peerOf(call.getAuthContext()),
+    signal: AbortSignal.any([cancelled.signal, ...alsoEndedBy]),
+    metadata: call.metadata,
+    method,
+    address: call.getPeer(),
+  };
+  await rules.authorise(context);
+  return context;
+}
+
+function refusal(method: string, call: AnyCall, caught: unknown, rules: CallRules) {
+  const error = MedleyError.from(caught);
+  const fields = { step: method, address: call.getPeer(), code: error.code, detail: error.message };
+  if (error.code === 'INTERNAL') rules.logger.error('call failed', fields);
+  else rules.logger.debug('call refused', fields);
+  return toStatus(error);
+}
+
+function rethrowReason(signal: AbortSignal): (caught: unknown) => never {
+  return (caught) => {
+    throw signal.aborted ? signal.reason : caught;
+  };
+}
