@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
-import { MedleyError, isMedleyError, utf8 } from '@medley/kit';
+import type { MedleyError} from '@medley/kit';
+import { isMedleyError, utf8 } from '@medley/kit';
 import fc from 'fast-check';
 import { EXAMPLE_STUDY } from './example.ts';
 import { recurrence } from './recurrence.ts';
@@ -104,7 +105,7 @@ describe('study file', () => {
       'time: rfsDays, column: x',
       /:15: .*does not belong/,
     ],
-    ['no local work', '  localEpochs: 2\n', '', /:18: training needs exactly one/],
+    ['no local work', '  localEpochs: 2\n', '', /:19: training needs exactly one/],
     ['two kinds of local work', 'localEpochs: 2', 'localEpochs: 2\n  localSteps: 3', /exactly one/],
     ['momentum for adam', 'kind: sgd', 'kind: adam', /:20: .*belongs to sgd/],
     ['no such day', '2027-12-31', '2027-13-31', /:8: expires is not a date/],

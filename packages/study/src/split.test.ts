@@ -23,7 +23,9 @@ describe('splitting rows', () => {
 
   // A hospital that updates Medley in mid-study must not train on yesterday's test patients.
   test('is the same in every release', () => {
-    expect(Array.from(splitRows(12, 0.66, 'medley-demo', 'hospital-1').train)).toEqual([0, 1, 3, 4, 5, 8, 10]);
+    expect(Array.from(splitRows(12, 0.66, 'medley-demo', 'hospital-1').train)).toEqual([
+      0, 1, 3, 4, 5, 8, 10,
+    ]);
   });
 
   test('depends on seed and salt, kept apart', () => {
