@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
-import type { MedleyError} from '@medley/kit';
+import type { MedleyError } from '@medley/kit';
 import { isMedleyError, utf8 } from '@medley/kit';
 import fc from 'fast-check';
 import { EXAMPLE_STUDY } from './example.ts';
