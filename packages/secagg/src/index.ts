@@ -70,8 +70,9 @@ export {
   type SiloState,
 } from './silo/state.ts';
 export { deserializeSilo, serializeSilo } from './silo/stored.ts';
-export { plainHash } from './wire/frame.ts';
+export { plainHash, setHash } from './wire/frame.ts';
 export {
+  confirmationBytes,
   decodeAdvert,
   decodeConfirmation,
   decodeMaskedHeader,
