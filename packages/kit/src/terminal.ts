@@ -15,6 +15,8 @@ export interface Terminal {
   redraw(line: string): void;
   /** The command's result: `value` as one JSON document, or `text` for people. */
   result(value: unknown, text: string): void;
+  /** One line of a stream of JSON documents (NDJSON) on standard output. */
+  line(value: unknown): void;
   /** Prints an error with its remedy and gives the exit code that belongs to it. */
   fail(error: unknown): ExitCode;
 }
@@ -58,6 +60,7 @@ export function createTerminal({ stdout, stderr, env, json }: TerminalStreams): 
       if (before) stderr.write(before);
       stdout.write(json ? `${JSON.stringify(value, undefined, 2)}\n` : `${text}\n`);
     },
+    line: (value) => void stdout.write(`${JSON.stringify(value)}\n`),
     fail: (caught) => {
       const before = end();
       if (before) stderr.write(before);

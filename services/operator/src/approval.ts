@@ -1,15 +1,8 @@
-import { equalBytes, fromHex, MedleyError, toBase64, utf8 } from '@medley/kit';
-import { fingerprintWords, isIdentityKey, readCsr, verifyStatement } from '@medley/pki';
+import { equalBytes, MedleyError, utf8 } from '@medley/kit';
+import { verifyEnrolment, type SignedEnrolment } from '@medley/pki';
 
 /** A silo's request as the aggregator hands it on. */
-export interface Pending {
-  readonly silo: string;
-  readonly csrPem: string;
-  readonly identityKey: Uint8Array;
-  readonly invitationId: string;
-  readonly secretHash: string;
-  readonly signature: Uint8Array;
-}
+export type Pending = SignedEnrolment;
 
 /**
  * Checks a pending request without believing the aggregator that delivers it: the identity key has
@@ -19,22 +12,13 @@ export interface Pending {
  * Throws OPERATOR_REQUEST_FORGED and OPERATOR_FINGERPRINT_DIFFERS.
  */
 export function checkPending(pending: Pending, silo: string, spokenWords: string): string {
-  const { csrPem, identityKey, invitationId, secretHash } = pending;
-  const document = {
-    csrPem,
-    identityKey: toBase64(identityKey),
-    invitationId,
-    secretHash,
-    silo: pending.silo,
-  };
-  const holds =
-    pending.silo === silo &&
-    isIdentityKey(identityKey) &&
-    fromHex(secretHash) !== undefined &&
-    verifyStatement(identityKey, 'enrolment', document, pending.signature) &&
-    readCsr(csrPem).name === silo;
-  if (!holds) throw new MedleyError('OPERATOR_REQUEST_FORGED', `the request of ${silo}`);
-  const words = fingerprintWords(identityKey).join(' ');
+  let words: string;
+  try {
+    if (pending.silo !== silo) throw new Error(`the request is for ${pending.silo}`);
+    words = verifyEnrolment(pending).fingerprint.join(' ');
+  } catch (cause) {
+    throw new MedleyError('OPERATOR_REQUEST_FORGED', `the request of ${silo}`, { cause });
+  }
   const spoken = spokenWords
     .toLowerCase()
     .split(/[\s-]+/)

@@ -6,6 +6,8 @@ import { FILES, type OperatorHome } from './home.ts';
 /** Environment variable that names the passphrase file when `--passphrase-file` does not. */
 export const PASSPHRASE_VARIABLE = 'MEDLEY_CA_PASSPHRASE_FILE';
 
+const MIN_PASSPHRASE = 12;
+
 /**
  * The passphrase from the file named by option or environment; its last line break does not count.
  * Never an argument: those show in the process list. Throws OPERATOR_PASSPHRASE_MISSING.
@@ -17,8 +19,11 @@ export async function readPassphrase(
   const named = file ?? env[PASSPHRASE_VARIABLE];
   if (!named) throw new MedleyError('OPERATOR_PASSPHRASE_MISSING', 'no passphrase file is named');
   const passphrase = (await readText(named, 'OPERATOR_PASSPHRASE_MISSING')).replace(/\r?\n$/, '');
-  if (passphrase.length < 8) {
-    throw new MedleyError('OPERATOR_PASSPHRASE_MISSING', `${named} holds fewer than 8 characters`);
+  if (passphrase.length < MIN_PASSPHRASE) {
+    throw new MedleyError(
+      'OPERATOR_PASSPHRASE_MISSING',
+      `${named} holds fewer than ${String(MIN_PASSPHRASE)} characters`,
+    );
   }
   return passphrase;
 }

@@ -1,0 +1,77 @@
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { readPassphrase } from '../authority.ts';
+import { createConsortium } from '../consortium.ts';
+import type { CommandContext, SharedOptions } from '../context.ts';
+import { command } from './command.ts';
+
+interface InitOptions extends SharedOptions {
+  readonly aggregatorHome: string;
+  readonly auditHome: string;
+  readonly operator: string;
+  readonly host: string;
+  readonly enrolmentPort: number;
+  readonly roundsPort: number;
+  readonly auditPort: number;
+  readonly passphraseFile?: string;
+}
+
+/** `medley consortium …`: the beginning. */
+export function consortiumCommands(program: Command, context: CommandContext): void {
+  const consortium = program.command('consortium').description('create a consortium');
+  command(consortium, 'init <name>', 'create the authority and the homes of operator and servers')
+    .option('--aggregator-home <folder>', 'where the aggregator will live', '.medley/aggregator')
+    .option('--audit-home <folder>', 'where the audit service will live', '.medley/audit')
+    .option('--operator <name>', 'your name in the audit trail', 'operator')
+    .option('--host <name>', 'host name or IP address that hospitals dial', '127.0.0.1')
+    .option('--enrolment-port <n>', 'port for first contact; 0 takes a free one', Number, 7443)
+    .option('--rounds-port <n>', 'port for rounds and operators; 0 takes a free one', Number, 7444)
+    .option('--audit-port <n>', 'port of the audit service; 0 takes a free one', Number, 7445)
+    .option('--passphrase-file <file>', "file with the passphrase of the authority's key")
+    .addHelpText(
+      'after',
+      `
+Makes an RSA-3072 authority whose key stays in the operator's home, encrypted, and one home each for
+the two servers, with the certificates they need and configuration to start from.
+
+  install -m 600 /dev/stdin ca.pass <<< 'a long passphrase'
+  medley consortium init northsea --host agg.northsea.example --passphrase-file ca.pass
+  medley-aggregator serve --config .medley/aggregator/aggregator.yaml
+  medley-audit serve --config .medley/audit/audit.yaml
+`,
+    )
+    .action(async (name: string, options: InitOptions) => {
+      const at = (path: string): string => resolve(context.cwd, path);
+      const terminal = context.terminal(options.json);
+      const passphrase = await readPassphrase(options.passphraseFile, context.env);
+      terminal.say('Making four RSA-3072 keys …');
+      const made = await createConsortium({
+        consortium: name,
+        operator: options.operator,
+        home: at(options.home),
+        aggregatorHome: at(options.aggregatorHome),
+        auditHome: at(options.auditHome),
+        host: options.host,
+        ports: {
+          enrolment: options.enrolmentPort,
+          rounds: options.roundsPort,
+          audit: options.auditPort,
+        },
+        passphrase,
+        clock: context.clock,
+        rng: context.rng,
+      });
+      terminal.result(
+        made,
+        [
+          `consortium ${name}`,
+          `authority pin  ${made.caPin}`,
+          `log key        ${made.logVerifierKey}`,
+          '',
+          'Next:',
+          `  medley-aggregator serve --config ${made.aggregatorConfig}`,
+          `  medley-audit serve --config ${made.auditConfig}`,
+        ].join('\n'),
+      );
+    });
+}
