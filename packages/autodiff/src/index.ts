@@ -1,1 +1,31 @@
-export {};
+export { exportModel, type ExportOptions } from './export.ts';
+export { runGoldenCase, GOLDEN_TOLERANCE, type GoldenResult } from './golden/run.ts';
+export { gradient } from './gradient.ts';
+export type { DType } from './graph/dtype.ts';
+export type { Dim, Shape } from './graph/shape.ts';
+export { initialParameters, inspectModel, type ModelReport, type Port } from './inspect.ts';
+export { LOSSES, type LossName } from './loss/loss.ts';
+export { buildMlp, type MlpOptions } from './mlp.ts';
+export type { Parameter } from './model.ts';
+export type { AdamOptions, OptimizerOptions, SgdOptions } from './optimizer/optimizer.ts';
+export type { Unsupported } from './path.ts';
+export type { Elements } from './session.ts';
+export { buildTraining } from './training/build.ts';
+export type { Inputs, TensorInput } from './training/feed.ts';
+export {
+  ENGINE_VERSION,
+  type DataSpec,
+  type TrainingArtifacts,
+  type TrainingManifest,
+  type TrainingOptions,
+} from './training/manifest.ts';
+export {
+  initialSlots,
+  Trainer,
+  type EpochCall,
+  type Evaluation,
+  type RowsCall,
+  type StepCall,
+  type TrainingCall,
+  type TrainingState,
+} from './training/trainer.ts';

@@ -1,0 +1,116 @@
+import { MedleyError } from '@medley/kit';
+import type { onnx } from './generated/onnx.js';
+import { encodeModel } from './graph/codec.ts';
+import { bytesOf, floatTensor } from './graph/tensor.ts';
+import { writeTensor } from './graph/writer.ts';
+import { loadModel, parameterCount, type Model } from './model.ts';
+
+/** What to build into an exported model beside its weights. */
+export interface ExportOptions {
+  /** Puts (x − mean) / scale before the model, feature by feature along the last axis of `input`. */
+  readonly standardise?: {
+    readonly input: string;
+    readonly mean: Float32Array;
+    /** Standard deviations; none may be 0. */
+    readonly scale: Float32Array;
+  };
+  /** Written into the file's metadata; a key that is there is replaced. */
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
+/**
+ * The forward model with the given weights (flat, in manifest order). Everything else of the file stays
+ * as it is: operator set, names, documentation, metadata.
+ *
+ * Throws MODEL_PARAMETERS_MISMATCH for a vector of another length, TRAINING_NOT_FINITE for one that is
+ * not finite, TRAINING_OPTIONS_INVALID for a standardisation that does not fit the input, and what
+ * reading a model throws.
+ */
+export function exportModel(
+  bytes: Uint8Array,
+  parameters: Float32Array,
+  options: ExportOptions = {},
+): Uint8Array {
+  const model = loadModel(bytes);
+  const wanted = parameterCount(model.parameters);
+  if (parameters.length !== wanted) {
+    throw new MedleyError(
+      'MODEL_PARAMETERS_MISMATCH',
+      `${parameters.length} parameters given, ${wanted} wanted`,
+    );
+  }
+  const graph = model.proto.graph!;
+  const initializers = new Map(
+    (graph.initializer ?? []).map((tensor) => [tensor.name ?? '', tensor]),
+  );
+  for (const { name, shape, offset, count } of model.parameters) {
+    const values = parameters.subarray(offset, offset + count);
+    if (values.some((value) => !Number.isFinite(value))) {
+      throw new MedleyError('TRAINING_NOT_FINITE', `the weight "${name}" is not finite`);
+    }
+    const written = writeTensor(name, { dtype: 'float32', dims: shape, bytes: bytesOf(values) });
+    const before = initializers.get(name);
+    initializers.set(name, { ...(before ?? {}), ...plain(written), floatData: [] });
+  }
+  const apart = new Set(model.copies.keys());
+  graph.initializer = [...initializers.values()];
+  graph.node = (graph.node ?? []).filter(
+    (node) => !(node.output ?? []).some((name) => apart.has(name)),
+  );
+  if (options.standardise !== undefined) standardise(model, graph, options.standardise);
+  for (const [key, value] of Object.entries(options.metadata ?? {})) {
+    model.proto.metadataProps = model.proto.metadataProps.filter((entry) => entry.key !== key);
+    model.proto.metadataProps.push({ key, value });
+  }
+  return encodeModel(model.proto);
+}
+
+/** The input keeps its name; what read it reads the standardised value instead. */
+function standardise(
+  model: Model,
+  graph: onnx.IGraphProto,
+  by: NonNullable<ExportOptions['standardise']>,
+): void {
+  const input = model.graph.inputs.find(({ name }) => name === by.input);
+  const width = input?.shape?.at(-1);
+  if (input?.dtype !== 'float32' || width !== by.mean.length || width !== by.scale.length) {
+    throw new MedleyError(
+      'TRAINING_OPTIONS_INVALID',
+      `mean and scale do not fit the last axis of the input "${by.input}"`,
+    );
+  }
+  if ([...by.mean, ...by.scale].some((value) => !Number.isFinite(value)) || by.scale.includes(0)) {
+    throw new MedleyError(
+      'TRAINING_OPTIONS_INVALID',
+      'mean and scale must be finite and no scale 0',
+    );
+  }
+  const names = ['mean', 'scale', 'centred', 'value'].map((part) =>
+    free(model, `${by.input}/standardise/${part}`),
+  );
+  const [mean, scale, centred, value] = names as [string, string, string, string];
+  for (const node of graph.node ?? []) {
+    node.input = (node.input ?? []).map((name) => (name === by.input ? value : name));
+  }
+  graph.initializer?.push(plain(writeTensor(mean, floatTensor([by.mean.length], by.mean))));
+  graph.initializer?.push(plain(writeTensor(scale, floatTensor([by.scale.length], by.scale))));
+  graph.node?.unshift(
+    { opType: 'Sub', name: centred, input: [by.input, mean], output: [centred] },
+    { opType: 'Div', name: value, input: [centred, scale], output: [value] },
+  );
+}
+
+function free(model: Model, wish: string): string {
+  const taken = new Set([
+    ...model.graph.initializers.keys(),
+    ...model.graph.nodes.flatMap(({ outputs }) => outputs),
+  ]);
+  let name = wish;
+  for (let i = 2; taken.has(name); i++) name = `${wish}.${i}`;
+  return name;
+}
+
+/** See Wire in writer.ts: plain numbers stand where the schema's type says Long. */
+function plain(tensor: ReturnType<typeof writeTensor>): onnx.ITensorProto {
+  return tensor as unknown as onnx.ITensorProto;
+}

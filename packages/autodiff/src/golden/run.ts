@@ -1,0 +1,152 @@
+import { isMedleyError, type ErrorCode } from '@medley/kit';
+import { initialParameters, inspectModel } from '../inspect.ts';
+import { LOSSES, type LossName } from '../loss/loss.ts';
+import type { OptimizerOptions } from '../optimizer/optimizer.ts';
+import { buildTraining } from '../training/build.ts';
+import type { TrainingArtifacts, TrainingManifest } from '../training/manifest.ts';
+import { initialSlots, Trainer, type TrainingState } from '../training/trainer.ts';
+import { readGoldenCase, type GoldenCase } from './case.ts';
+
+/** Tolerances of the recordings: losses relative, tensors relative to their largest magnitude. */
+export const GOLDEN_TOLERANCE = { loss: 2e-4, gradient: 1e-4, final: 1e-3 } as const;
+
+/** How one recorded training compares with ours. */
+export interface GoldenResult {
+  readonly name: string;
+  readonly verdict: 'PASS' | 'FAIL' | 'UNSUPPORTED';
+  /** Largest relative error of a loss; undefined when nothing was run. */
+  readonly lossError?: number;
+  /** Largest error of a gradient at step 0, relative to the tensor's largest magnitude. */
+  readonly gradientError?: number;
+  /** Largest error of a weight after the last step, likewise. */
+  readonly finalError?: number;
+  /** Recorded weights that the model file does not hold under their names. */
+  readonly notCompared?: readonly string[];
+  /** Operators, losses or optimizers that are missing. */
+  readonly missing?: readonly string[];
+  /** Why it failed without numbers. */
+  readonly error?: { readonly code: ErrorCode; readonly message: string };
+}
+
+/** Trains the case in `folder` as recorded and compares. Throws GOLDEN_CASE_INVALID only. */
+export async function runGoldenCase(folder: string): Promise<GoldenResult> {
+  const golden = readGoldenCase(folder);
+  try {
+    const missing = missingOf(golden);
+    if (missing.length > 0) return { name: golden.name, verdict: 'UNSUPPORTED', missing };
+    return await replay(golden);
+  } catch (cause) {
+    if (!isMedleyError(cause)) throw cause;
+    const verdict = cause.code.startsWith('MODEL_UNSUPPORTED') ? 'UNSUPPORTED' : 'FAIL';
+    return { name: golden.name, verdict, error: { code: cause.code, message: cause.message } };
+  }
+}
+
+function missingOf(golden: GoldenCase): readonly string[] {
+  const operators = inspectModel(golden.model).unsupported.map(({ op }) => op);
+  const loss = isLoss(golden.loss) ? [] : [`loss ${golden.loss}`];
+  const optimizer = optimizerOf(golden) === undefined ? [`optimizer ${golden.optimizer}`] : [];
+  const buffers = golden.buffers.length > 0 ? ['running statistics'] : [];
+  return [...new Set([...operators, ...loss, ...optimizer, ...buffers])];
+}
+
+function isLoss(name: string): name is LossName {
+  return (LOSSES as readonly string[]).includes(name);
+}
+
+/** The recorded optimizer under our names; undefined for one that does not exist here. */
+function optimizerOf({ optimizer, hyperparameters: h }: GoldenCase): OptimizerOptions | undefined {
+  const number = (ours: string, theirs: string) =>
+    typeof h[theirs] === 'number' ? { [ours]: h[theirs] } : {};
+  const decay = number('weightDecay', 'weight_decay');
+  if (optimizer === 'sgd') {
+    const nesterov = h['nesterov'] === true ? { nesterov: true } : {};
+    return {
+      kind: 'sgd',
+      ...number('momentum', 'momentum'),
+      ...number('dampening', 'dampening'),
+      ...nesterov,
+      ...decay,
+    };
+  }
+  if (optimizer !== 'adam' && optimizer !== 'adamw') return undefined;
+  const betas = Array.isArray(h['betas'])
+    ? { beta1: Number(h['betas'][0]), beta2: Number(h['betas'][1]) }
+    : {};
+  return { kind: optimizer, ...betas, ...number('epsilon', 'eps'), ...decay };
+}
+
+async function replay(golden: GoldenCase): Promise<GoldenResult> {
+  const options = { loss: golden.loss as LossName, output: golden.output };
+  const artifacts = buildTraining(golden.model, { ...options, optimizer: optimizerOf(golden)! });
+  const { manifest } = artifacts;
+  const start = initialParameters(golden.model);
+  const { losses, state, gradient } = await train(golden, artifacts, start);
+  const known = new Set(manifest.parameters.map(({ name }) => name));
+  const result = {
+    name: golden.name,
+    lossError: Math.max(
+      ...golden.expectedLosses.map((loss, i) => Math.abs(losses[i]! - loss) / Math.abs(loss)),
+    ),
+    gradientError: tensorError(golden, manifest, 'grad0', gradient),
+    finalError: tensorError(golden, manifest, 'final', state.parameters),
+    notCompared: golden.parameters.filter((name) => !known.has(name)),
+  };
+  const passes =
+    result.lossError <= GOLDEN_TOLERANCE.loss &&
+    result.gradientError <= GOLDEN_TOLERANCE.gradient &&
+    result.finalError <= GOLDEN_TOLERANCE.final;
+  return { ...result, verdict: passes ? 'PASS' : 'FAIL' };
+}
+
+function batchOf(golden: GoldenCase, step: number) {
+  const of = (name: string) => {
+    const { data, shape } = golden.tensor(`step${step}/${name}`)!;
+    return { data, dims: shape };
+  };
+  return {
+    inputs: Object.fromEntries(golden.inputs.map((name) => [name, of(name)])),
+    labels: of('y'),
+  };
+}
+
+async function train(golden: GoldenCase, artifacts: TrainingArtifacts, start: Float32Array) {
+  const trainer = await Trainer.open(artifacts);
+  const learningRate = Number(golden.hyperparameters['lr']);
+  let state: TrainingState = {
+    parameters: start,
+    slots: initialSlots(artifacts.manifest),
+    stepCount: 0,
+  };
+  const losses: number[] = [];
+  try {
+    const { gradient } = await trainer.gradient({ parameters: start, ...batchOf(golden, 0) });
+    for (let step = 0; step < golden.steps; step++) {
+      const next = await trainer.step({ ...state, ...batchOf(golden, step), learningRate });
+      losses.push(next.loss);
+      state = next;
+    }
+    return { losses, state, gradient };
+  } finally {
+    await trainer.close();
+  }
+}
+
+function tensorError(
+  golden: GoldenCase,
+  manifest: TrainingManifest,
+  kind: string,
+  flat: Float32Array,
+): number {
+  let worst = 0;
+  for (const { name, offset, count } of manifest.parameters) {
+    const expected = golden.tensor(`${kind}/${name}`)?.data;
+    if (!(expected instanceof Float32Array)) continue;
+    const magnitude = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    for (let i = 0; i < count; i++) {
+      const error = Math.abs(flat[offset + i]! - expected[i]!);
+      worst = Math.max(worst, error / (magnitude === 0 ? 1 : magnitude));
+    }
+  }
+  return worst;
+}

@@ -1,0 +1,202 @@
+import { MedleyError } from '@medley/kit';
+import type { DType } from './dtype.ts';
+import {
+  attributes as toAttributes,
+  dims,
+  type AttributeInput,
+  type Graph,
+  type Node,
+  type Value,
+} from './graph.ts';
+import type { Infer, Inferred, Maybe } from './infer.ts';
+import { isStatic, sameShape, type Shape } from './shape.ts';
+import { doubleTensor, floatTensor, intTensor, numbersOf, type Tensor } from './tensor.ts';
+
+/** Names and symbols that a builder and its subgraphs share, so that none hides another. */
+interface Names {
+  readonly taken: Set<string>;
+  count: number;
+}
+
+/**
+ * Writes a graph node by node and knows the type and shape of every value it made. Names are given
+ * by a counter: the same calls give the same graph.
+ */
+export class Builder {
+  readonly nodes: Node[] = [];
+  readonly values = new Map<string, Value>();
+  readonly #initializers = new Map<string, Tensor>();
+  readonly #constants = new Map<string, Value>();
+  readonly #shapes = new Map<string, Value>();
+  readonly #inputs: Value[] = [];
+  readonly #names: Names;
+  readonly #infer: Infer;
+
+  constructor(infer: Infer, names: Names = { taken: new Set(), count: 0 }) {
+    this.#infer = infer;
+    this.#names = names;
+  }
+
+  /** A builder for a subgraph, which may use the values of this one. */
+  subgraph(): Builder {
+    return new Builder(this.#infer, this.#names);
+  }
+
+  /** A name nothing has yet: `wish` itself when it is free. */
+  unique(wish: string): string {
+    let name = wish;
+    while (this.#names.taken.has(name)) name = `${wish}_${++this.#names.count}`;
+    this.#names.taken.add(name);
+    return name;
+  }
+
+  /** A symbol for a size that nothing else is known to share. */
+  readonly fresh = (): string => `?${++this.#names.count}`;
+
+  /** A graph input; the name must be free. */
+  input(name: string, dtype: DType, shape: Shape): Value {
+    const value = this.#record({ name: this.unique(name), dtype, shape });
+    this.#inputs.push(value);
+    return value;
+  }
+
+  /** A constant; equal constants without a wished name are one. */
+  constant(tensor: Tensor, wish?: string): Value {
+    const key =
+      wish ??
+      `${tensor.dtype}[${tensor.dims.join()}]${Buffer.from(tensor.bytes).toString('latin1')}`;
+    const known = this.#constants.get(key);
+    if (known !== undefined && wish === undefined) return known;
+    const numbers =
+      tensor.dtype === 'int64' && tensor.dims.length < 2 ? numbersOf(tensor) : undefined;
+    const value = this.#record({
+      name: this.unique(wish ?? `constant_${++this.#names.count}`),
+      dtype: tensor.dtype,
+      shape: tensor.dims,
+      content: numbers,
+      tensor,
+    });
+    this.#initializers.set(value.name, tensor);
+    if (wish === undefined) this.#constants.set(key, value);
+    return value;
+  }
+
+  /** A scalar of the type of `like` (float32 or float64). */
+  scalar(number: number, like?: Value): Value {
+    const make = like?.dtype === 'float64' ? doubleTensor : floatTensor;
+    return this.constant(make([], [number]));
+  }
+
+  /** An int64 vector. */
+  ints(numbers: readonly number[]): Value {
+    return this.constant(intTensor([numbers.length], numbers));
+  }
+
+  /** One operator call with one output, under the name `wish` or a counted one. */
+  op(
+    op: string,
+    inputs: readonly Maybe[],
+    attributes: Readonly<Record<string, AttributeInput>> = {},
+    wish?: string,
+  ): Value {
+    return this.many(op, inputs, attributes, 1, wish)[0]!;
+  }
+
+  /** One operator call with `count` outputs. */
+  many(
+    op: string,
+    inputs: readonly Maybe[],
+    attributes: Readonly<Record<string, AttributeInput>>,
+    count: number,
+    wish = `${op}_${++this.#names.count}`,
+  ): readonly Value[] {
+    const outputs = Array.from({ length: count }, (_, i) =>
+      this.unique(i === 0 ? wish : `${wish}.${i}`),
+    );
+    const node: Node = {
+      op,
+      domain: '',
+      name: outputs[0]!,
+      inputs: inputs.map((input) => input?.name ?? ''),
+      outputs,
+      attributes: toAttributes(attributes),
+    };
+    return this.emit(node, inputs);
+  }
+
+  /** Adds a ready node whose names are free, with its input values; returns its outputs. */
+  emit(node: Node, inputs: readonly Maybe[]): readonly Value[] {
+    this.nodes.push(node);
+    const known = this.#infer(node.domain, {
+      op: node.op,
+      attributes: node.attributes,
+      inputs,
+      outputCount: node.outputs.length,
+      fresh: this.fresh,
+    });
+    return node.outputs.map((name, i) => {
+      const inferred: Inferred = known[i] ?? { dtype: undefined, shape: undefined };
+      return name === '' ? { name, ...inferred } : this.#record({ name, ...inferred });
+    });
+  }
+
+  /** A value under a further name known to the caller's own bookkeeping; nothing is written. */
+  adopt(value: Value): Value {
+    return this.#record(value);
+  }
+
+  /** `value` under the exact `name`, for an output of the graph. */
+  named(value: Value, name: string): Value {
+    const node: Node = {
+      op: 'Identity',
+      domain: '',
+      name: this.unique(`name_${name}`),
+      inputs: [value.name],
+      outputs: [this.unique(name)],
+      attributes: new Map(),
+    };
+    return this.emit(node, [value])[0]!;
+  }
+
+  /** The sizes of `value` as an int64 vector: a constant when all are known. */
+  shapeOf(value: Value): Value {
+    const shape = dims(value);
+    if (isStatic(shape)) return this.ints(shape);
+    const known = this.#shapes.get(value.name);
+    if (known !== undefined) return known;
+    const made = this.op('Shape', [value]);
+    this.#shapes.set(value.name, made);
+    return made;
+  }
+
+  /** `value` with the sizes of `like`, which has as many elements. */
+  reshapeLike(value: Value, like: Value): Value {
+    if (sameShape(dims(value), dims(like))) return value;
+    const shaped = this.op('Reshape', [value, this.shapeOf(like)]);
+    return this.#record({ ...shaped, shape: dims(like) });
+  }
+
+  /** The finished graph. */
+  graph(name: string, outputs: readonly Value[]): Graph {
+    for (const output of outputs) {
+      if (output.dtype === undefined) {
+        throw new MedleyError(
+          'MODEL_UNSUPPORTED_OPERATOR',
+          `the type of "${output.name}" is not known`,
+        );
+      }
+    }
+    return {
+      name,
+      inputs: this.#inputs,
+      outputs,
+      initializers: this.#initializers,
+      nodes: this.nodes,
+    };
+  }
+
+  #record(value: Value): Value {
+    this.values.set(value.name, value);
+    return value;
+  }
+}

@@ -1,0 +1,199 @@
+import { MedleyError } from '@medley/kit';
+import type { onnx } from '../generated/onnx.js';
+import { safeInteger } from './codec.ts';
+import { byteSize, dtypeOf, type DType } from './dtype.ts';
+import type { Attribute, Graph, Node, Value } from './graph.ts';
+import type { Dim } from './shape.ts';
+import { bytesOf, elementCount, type Tensor } from './tensor.ts';
+
+// Numbers of AttributeProto.AttributeType.
+const KINDS: Readonly<Record<number, Attribute['kind']>> = {
+  1: 'float',
+  2: 'int',
+  3: 'string',
+  4: 'tensor',
+  5: 'graph',
+  6: 'floats',
+  7: 'ints',
+  8: 'strings',
+};
+
+const EXTERNAL = 1;
+
+/**
+ * The graph of a decoded model in this package's form. Graph inputs that are also initializers
+ * (files before IR version 4) are initializers here.
+ *
+ * Throws MODEL_DUPLICATE_NAME, MODEL_EXTERNAL_DATA, and MODEL_INVALID for values used before they
+ * are made, tensors whose bytes do not fill their shape, and unknown types.
+ */
+export function readGraph(proto: onnx.IGraphProto, outer: ReadonlySet<string> = new Set()): Graph {
+  const initializers = new Map<string, Tensor>();
+  for (const tensor of proto.initializer ?? []) {
+    const name = tensor.name ?? '';
+    if (initializers.has(name)) {
+      throw new MedleyError('MODEL_DUPLICATE_NAME', `two initializers are named "${name}"`);
+    }
+    initializers.set(name, readTensor(tensor, `initializer "${name}"`));
+  }
+  if ((proto.sparseInitializer ?? []).length > 0) {
+    throw new MedleyError('MODEL_INVALID', 'the model has sparse initializers, which are not read');
+  }
+  const inputs = (proto.input ?? [])
+    .map(readValue)
+    .filter((value) => !initializers.has(value.name));
+  const known = new Set([...outer, ...initializers.keys(), ...inputs.map((value) => value.name)]);
+  const nodes = (proto.node ?? []).map((node, index) => readNode(node, index, known));
+  const outputs = (proto.output ?? []).map(readValue);
+  for (const output of outputs) {
+    if (!known.has(output.name)) {
+      throw new MedleyError('MODEL_INVALID', `nothing makes the output "${output.name}"`);
+    }
+  }
+  return { name: proto.name ?? '', inputs, outputs, initializers, nodes };
+}
+
+/** Reads one node and adds its outputs to `known`. */
+function readNode(proto: onnx.INodeProto, index: number, known: Set<string>): Node {
+  const op = proto.opType ?? '';
+  const outputs = [...(proto.output ?? [])];
+  const name =
+    proto.name === '' || proto.name === undefined || proto.name === null ? `#${index}` : proto.name;
+  const where = `node "${name}" (${op})`;
+  const inputs = [...(proto.input ?? [])];
+  for (const input of inputs) {
+    if (input !== '' && !known.has(input)) {
+      throw new MedleyError('MODEL_INVALID', `${where} uses "${input}" before anything makes it`);
+    }
+  }
+  const attributes = new Map<string, Attribute>();
+  for (const attribute of proto.attribute ?? []) {
+    attributes.set(attribute.name ?? '', readAttribute(attribute, where, known));
+  }
+  for (const output of outputs) {
+    if (output === '') continue;
+    if (known.has(output)) {
+      throw new MedleyError(
+        'MODEL_DUPLICATE_NAME',
+        `${where} makes "${output}", which exists already`,
+      );
+    }
+    known.add(output);
+  }
+  const domain = proto.domain === 'ai.onnx' ? '' : (proto.domain ?? '');
+  return { op, domain, name, inputs, outputs, attributes };
+}
+
+function readAttribute(
+  proto: onnx.IAttributeProto,
+  node: string,
+  known: ReadonlySet<string>,
+): Attribute {
+  const where = `attribute "${proto.name ?? ''}" of ${node}`;
+  const kind = KINDS[proto.type ?? 0];
+  switch (kind) {
+    case 'float':
+      return { kind, value: proto.f ?? 0 };
+    case 'int':
+      return { kind, value: safeInteger(proto.i ?? 0, where) };
+    case 'string':
+      return { kind, value: text(proto.s) };
+    case 'floats':
+      return { kind, value: [...(proto.floats ?? [])] };
+    case 'ints':
+      return { kind, value: (proto.ints ?? []).map((value) => safeInteger(value, where)) };
+    case 'strings':
+      return { kind, value: (proto.strings ?? []).map(text) };
+    case 'tensor':
+      return { kind, value: readTensor(proto.t ?? {}, where) };
+    case 'graph':
+      return { kind, value: readGraph(proto.g ?? {}, known) };
+    default:
+      return { kind: 'opaque', value: `type ${proto.type ?? 0}` };
+  }
+}
+
+/** A tensor of the file as bytes, whichever of its fields holds the elements. */
+export function readTensor(proto: onnx.ITensorProto, where: string): Tensor {
+  if (proto.dataLocation === EXTERNAL || (proto.externalData ?? []).length > 0) {
+    throw new MedleyError('MODEL_EXTERNAL_DATA', `${where} keeps its elements in another file`);
+  }
+  const dtype = dtypeOf(proto.dataType ?? 0);
+  if (dtype === undefined || dtype === 'string') {
+    throw new MedleyError(
+      'MODEL_INVALID',
+      `${where} has the element type ${dtype ?? proto.dataType ?? 0}`,
+    );
+  }
+  const dims = (proto.dims ?? []).map((dim) => safeInteger(dim, `a size of ${where}`));
+  const count = elementCount(dims);
+  if (dims.some((dim) => dim < 0) || !Number.isSafeInteger(count)) {
+    throw new MedleyError(
+      'MODEL_INVALID',
+      `${where} has the impossible shape [${dims.join(', ')}]`,
+    );
+  }
+  const bytes = elementBytes(proto, dtype);
+  if (bytes.length !== byteSize(dtype, count)) {
+    throw new MedleyError(
+      'MODEL_INVALID',
+      `${where} has ${bytes.length} bytes; ${dtype} [${dims.join(', ')}] takes ${byteSize(dtype, count)}`,
+    );
+  }
+  return { dtype, dims, bytes };
+}
+
+function elementBytes(proto: onnx.ITensorProto, dtype: DType): Uint8Array {
+  const raw = proto.rawData;
+  if (raw !== null && raw !== undefined && raw.length > 0) return raw;
+  switch (dtype) {
+    case 'float32':
+    case 'complex64':
+      return bytesOf(Float32Array.from(proto.floatData ?? []));
+    case 'float64':
+    case 'complex128':
+      return bytesOf(Float64Array.from(proto.doubleData ?? []));
+    case 'int64':
+      return bytesOf(
+        BigInt64Array.from((proto.int64Data ?? []).map((value) => BigInt(value.toString()))),
+      );
+    case 'uint64':
+      return bytesOf(
+        BigUint64Array.from((proto.uint64Data ?? []).map((value) => BigInt(value.toString()))),
+      );
+    case 'uint32':
+      return bytesOf(Uint32Array.from((proto.uint64Data ?? []).map((value) => value.toNumber())));
+    case 'int32':
+      return bytesOf(Int32Array.from(proto.int32Data ?? []));
+    case 'int16':
+    case 'uint16':
+    case 'float16':
+    case 'bfloat16':
+      return bytesOf(Uint16Array.from(proto.int32Data ?? []));
+    default:
+      return Uint8Array.from(proto.int32Data ?? []);
+  }
+}
+
+function readValue(proto: onnx.IValueInfoProto): Value {
+  const tensor = proto.type?.tensorType;
+  const shape = tensor?.shape?.dim?.map((dim): Dim => {
+    if (dim.dimParam !== undefined && dim.dimParam !== null && dim.dimParam !== '')
+      return dim.dimParam;
+    if (dim.dimValue === undefined || dim.dimValue === null) return '?';
+    const size = safeInteger(dim.dimValue, `a size of "${proto.name ?? ''}"`);
+    // Some exporters write -1 or 0 for "any".
+    return size > 0 ? size : '?';
+  });
+  const name = proto.name ?? '';
+  return {
+    name,
+    dtype: dtypeOf(tensor?.elemType ?? 0),
+    // Each unnamed size is a symbol of its own.
+    shape: shape?.map((dim, axis) => (dim === '?' ? `?${name}.${axis}` : dim)),
+  };
+}
+
+function text(bytes: Uint8Array | null | undefined): string {
+  return new TextDecoder().decode(bytes ?? new Uint8Array());
+}

@@ -1,0 +1,47 @@
+import type { Infer } from '../graph/infer.ts';
+import type { Operator } from '../graph/operator.ts';
+import { ACTIVATION } from './activation.ts';
+import { BINARY } from './binary.ts';
+import { CAST } from './cast.ts';
+import { GATHER } from './gather.ts';
+import { JOIN } from './join.ts';
+import { MATRIX } from './matrix.ts';
+import { NARY } from './nary.ts';
+import { REDUCE } from './reduce.ts';
+import { RESHAPE } from './reshape.ts';
+import { SELECT } from './select.ts';
+import { SOFTMAX } from './softmax.ts';
+import { STOP } from './stop.ts';
+import { UNARY } from './unary.ts';
+
+const FAMILIES = [
+  ACTIVATION,
+  BINARY,
+  CAST,
+  GATHER,
+  JOIN,
+  MATRIX,
+  NARY,
+  REDUCE,
+  RESHAPE,
+  SELECT,
+  SOFTMAX,
+  STOP,
+  UNARY,
+];
+
+/** Every operator of the standard domain that the engine knows, by name. */
+export const OPERATORS: ReadonlyMap<string, Operator> = new Map(
+  FAMILIES.flat().map((operator) => [operator.op, operator]),
+);
+
+/** The operator of a node, or undefined for an unknown one or another domain. */
+export function operatorOf(node: {
+  readonly op: string;
+  readonly domain: string;
+}): Operator | undefined {
+  return node.domain === '' ? OPERATORS.get(node.op) : undefined;
+}
+
+/** Type and shape inference over all known operators. */
+export const infer: Infer = (domain, c) => operatorOf({ op: c.op, domain })?.infer(c) ?? [];

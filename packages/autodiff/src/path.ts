@@ -1,0 +1,127 @@
+import { isFloat } from './graph/dtype.ts';
+import type { Builder } from './graph/builder.ts';
+import type { Node } from './graph/graph.ts';
+import type { InferContext } from './graph/infer.ts';
+import { shapeText } from './graph/shape.ts';
+import type { Placed } from './graph/place.ts';
+import { OPERATORS, operatorOf } from './ops/registry.ts';
+
+/** A node that stands in the way of training, with what to do about it. */
+export interface Unsupported {
+  /** Name of the node in the model. */
+  readonly node: string;
+  readonly op: string;
+  /** Why, with the shapes of its operands. */
+  readonly reason: string;
+  readonly advice: string;
+}
+
+/** The nodes through which `targets` depend on `sources` differentiably, in graph order. */
+export function gradientPath(
+  b: Builder,
+  placed: Placed,
+  sources: Iterable<string>,
+  targets: Iterable<string>,
+): readonly { readonly node: Node; readonly source: Node }[] {
+  const moving = new Set(sources);
+  const active = placed.nodes.filter(({ node }) => {
+    if (!differentiableInputs(node).some((name) => moving.has(name))) return false;
+    for (const output of node.outputs) {
+      const dtype = b.values.get(output)?.dtype;
+      if (output !== '' && (dtype === undefined || isFloat(dtype))) moving.add(output);
+    }
+    return true;
+  });
+  const wanted = new Set(targets);
+  const path = active.reverse().filter(({ node }) => {
+    if (!node.outputs.some((output) => wanted.has(output))) return false;
+    for (const input of differentiableInputs(node)) if (moving.has(input)) wanted.add(input);
+    return true;
+  });
+  return path.reverse();
+}
+
+/** The inputs of a node through which gradients may flow. */
+export function differentiableInputs(node: Node): readonly string[] {
+  const operator = operatorOf(node);
+  if (operator?.gradient === 'stop') return [];
+  return node.inputs.filter((name, i) => name !== '' && operator?.settings?.includes(i) !== true);
+}
+
+/** Every node that prevents training along `path`, or that cannot be carried into a training graph. */
+export function unsupportedNodes(
+  b: Builder,
+  placed: Placed,
+  path: readonly { readonly node: Node; readonly source: Node }[],
+): readonly Unsupported[] {
+  const onPath = new Set(path.map(({ node }) => node));
+  const faults = placed.nodes.flatMap(({ node, source }) => {
+    const fault = carryFault(node) ?? (onPath.has(node) ? pathFault(b, node) : undefined);
+    return fault === undefined ? [] : [{ node, source, ...fault }];
+  });
+  // Behind an unknown operator nothing has a known rank: only the cause is reported.
+  const causes = faults.filter(({ isConsequence }) => isConsequence !== true);
+  return (causes.length > 0 ? causes : faults).map(({ node, source, reason, advice }) => {
+    const operands = node.inputs.map((name) => shapeText(b.values.get(name)?.shape)).join(' ');
+    const op = node.domain === '' ? node.op : `${node.domain}:${node.op}`;
+    return { node: source.name, op, reason: `${reason} (operands ${operands})`, advice };
+  });
+}
+
+interface Fault {
+  readonly reason: string;
+  readonly advice: string;
+  readonly isConsequence?: boolean;
+}
+
+function carryFault(node: Node): Fault | undefined {
+  if (node.domain !== '') {
+    return {
+      reason: `it is of the domain "${node.domain}", not of ONNX itself`,
+      advice: 'export with standard operators only',
+    };
+  }
+  const kinds = [...node.attributes.values()].map((attribute) => attribute.kind);
+  if (kinds.includes('graph')) {
+    return { reason: 'it holds a subgraph', advice: 'export the model without control flow' };
+  }
+  if (kinds.includes('opaque')) {
+    return {
+      reason: 'it has an attribute of a kind that is not read',
+      advice: 'export it without sparse constants',
+    };
+  }
+  return undefined;
+}
+
+function pathFault(b: Builder, node: Node): Fault | undefined {
+  const operator = OPERATORS.get(node.op);
+  if (operator?.gradient === undefined) {
+    return {
+      reason: 'it has no gradient here, and weights depend on it',
+      advice: operator?.advice ?? 'replace it by other operators or freeze the weights before it',
+    };
+  }
+  const values = [...node.inputs, ...node.outputs]
+    .filter((name) => name !== '')
+    .map((name) => b.values.get(name));
+  if (values.some((value) => value?.shape === undefined || value.dtype === undefined)) {
+    return {
+      isConsequence: true,
+      reason: 'the rank of an operand or of its result is not known',
+      advice: 'export with constant shapes except for the batch, or run shape inference before',
+    };
+  }
+  const refusal = operator.refuse?.(contextOf(b, node));
+  return refusal === undefined ? undefined : { reason: refusal, advice: 'change the node as said' };
+}
+
+function contextOf(b: Builder, node: Node): InferContext {
+  return {
+    op: node.op,
+    attributes: node.attributes,
+    inputs: node.inputs.map((name) => b.values.get(name)),
+    outputCount: node.outputs.length,
+    fresh: b.fresh,
+  };
+}

@@ -1,0 +1,110 @@
+import { MedleyError, sha256, toHex } from '@medley/kit';
+import { isFloat } from '../graph/dtype.ts';
+import type { Value } from '../graph/graph.ts';
+import { shapeText, type Shape } from '../graph/shape.ts';
+import { OPSET, writeModel } from '../graph/writer.ts';
+import { LOSSES } from '../loss/loss.ts';
+import { LOSS } from '../loss/registry.ts';
+import { loadModel, parameterCount, placeAlone, type Model } from '../model.ts';
+import { optimizerOf } from '../optimizer/registry.ts';
+import { gradientPath, unsupportedNodes } from '../path.ts';
+import { refusal } from '../unsupported.ts';
+import { epochGraph, evaluateGraph, stepGraph } from './graphs.ts';
+import {
+  ENGINE_VERSION,
+  type DataSpec,
+  type TrainingArtifacts,
+  type TrainingManifest,
+  type TrainingOptions,
+} from './manifest.ts';
+
+/**
+ * Training graphs for a forward ONNX model. The same bytes and options give the same bytes.
+ *
+ * Throws what reading a model throws (MODEL_UNREADABLE …), MODEL_NO_PARAMETERS,
+ * MODEL_UNSUPPORTED_OPERATOR with every such node at once, MODEL_VALUE_UNKNOWN for an unknown output,
+ * MODEL_OUTPUT_UNFIT when the output does not fit the loss, TRAINING_OPTIONS_INVALID.
+ */
+export function buildTraining(bytes: Uint8Array, options: TrainingOptions): TrainingArtifacts {
+  const optimizer = optimizerOf(options.optimizer);
+  if (!LOSSES.includes(options.loss))
+    throw new MedleyError('TRAINING_OPTIONS_INVALID', 'there is no such loss');
+  const loss = LOSS[options.loss];
+  const model = loadModel(bytes);
+  if (model.parameters.length === 0) {
+    throw new MedleyError(
+      'MODEL_NO_PARAMETERS',
+      'no float initializer reaches an output by a differentiable path',
+    );
+  }
+  const output = checkedOutput(model, options.output);
+  const labelShape = output.dtype === 'float32' ? loss.labelShape(output.shape ?? []) : undefined;
+  if (output.shape === undefined || labelShape === undefined) {
+    const has = `${output.dtype ?? 'unknown'} ${shapeText(output.shape)}`;
+    throw new MedleyError(
+      'MODEL_OUTPUT_UNFIT',
+      `${options.loss} takes ${loss.wants}; "${output.name}" is ${has}`,
+    );
+  }
+  const inputs = model.graph.inputs.map(dataSpec);
+  const manifest: TrainingManifest = {
+    engine: ENGINE_VERSION,
+    sourceSha256: toHex(sha256(bytes)),
+    sourceOpset: model.opset,
+    opset: OPSET,
+    loss: options.loss,
+    optimizer: options.optimizer,
+    output: { name: output.name, dtype: 'float32', shape: output.shape },
+    inputs,
+    labels: { name: 'labels', dtype: loss.labelDtype, shape: labelShape },
+    parameters: model.parameters,
+    parameterCount: parameterCount(model.parameters),
+    slots: optimizer.slots,
+    hyperparameters: optimizer.hyperparameters,
+    feeds: inputs.map(({ name }) => `input:${name}`),
+  };
+  const plan = { model, loss, optimizer, output: output.name, outputShape: output.shape, manifest };
+  const file = (graph: ReturnType<typeof stepGraph>): Uint8Array =>
+    writeModel(graph, { producer: 'medley', version: ENGINE_VERSION });
+  return {
+    manifest,
+    step: file(stepGraph(plan)),
+    epoch: file(epochGraph(plan)),
+    evaluate: file(evaluateGraph(plan)),
+  };
+}
+
+/** The output to train on, with its inferred shape, once every node on the way is known to be supported. */
+function checkedOutput(model: Model, wanted: string | undefined): Value {
+  const { b, placed } = placeAlone(model);
+  const floats = model.graph.outputs.filter(({ name }) => isFloat(placed.values.get(name)?.dtype));
+  const chosen = wanted ?? (floats[0] ?? model.graph.outputs[0])?.name;
+  const declared = model.graph.outputs.find(({ name }) => name === chosen);
+  const value = chosen === undefined ? undefined : placed.values.get(chosen);
+  if (declared === undefined || value === undefined) {
+    throw new MedleyError('MODEL_VALUE_UNKNOWN', `the model has no output "${chosen ?? ''}"`);
+  }
+  const sources = model.parameters.flatMap(({ name }) => placed.values.get(name)?.name ?? []);
+  const path = gradientPath(b, placed, sources, [value.name]);
+  const faults = unsupportedNodes(b, placed, path);
+  if (faults.length > 0) throw refusal(faults);
+  const shape = value.shape ?? declared.shape;
+  return { name: declared.name, dtype: value.dtype, shape: shape && withBatch(model, shape) };
+}
+
+/** Rows of the output are rows of the input: an inferred first size without a name takes the input's. */
+function withBatch(model: Model, shape: Shape): Shape {
+  const [first, ...rest] = shape;
+  const batch = model.graph.inputs[0]?.shape?.[0];
+  return typeof first === 'string' && batch !== undefined ? [batch, ...rest] : shape;
+}
+
+function dataSpec(input: Value): DataSpec {
+  if (input.dtype === undefined || input.shape === undefined || input.shape.length === 0) {
+    throw new MedleyError(
+      'MODEL_INVALID',
+      `the input "${input.name}" has no type, no shape or no row axis`,
+    );
+  }
+  return { name: input.name, dtype: input.dtype, shape: input.shape };
+}

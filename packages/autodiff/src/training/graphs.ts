@@ -1,0 +1,134 @@
+import { Builder } from '../graph/builder.ts';
+import type { Graph, Value } from '../graph/graph.ts';
+import type { Dim } from '../graph/shape.ts';
+import { boolTensor } from '../graph/tensor.ts';
+import { infer } from '../ops/registry.ts';
+import { forward, update, type Plan } from './core.ts';
+import type { TrainingManifest } from './manifest.ts';
+
+/** What the graphs are written from. */
+export interface GraphPlan extends Plan {
+  readonly manifest: TrainingManifest;
+}
+
+/** Graph inputs that `step` and `epoch` have in common. */
+function stateInputs(b: Builder, { manifest }: GraphPlan) {
+  const count = manifest.parameterCount;
+  const scalars = ['learning_rate', ...Object.keys(manifest.hyperparameters)];
+  const parameters = b.input('parameters', 'float32', [count]);
+  const slots = manifest.slots.map((name) => b.input(name, 'float32', [count]));
+  const stepCount = b.input('step_count', 'int64', []);
+  const hyper = Object.fromEntries(scalars.map((name) => [name, b.input(name, 'float64', [])]));
+  return { parameters, slots, stepCount, hyper };
+}
+
+/** The data as graph inputs; `rows` replaces the batch size where the whole data set is fed. */
+function dataInputs(b: Builder, { manifest }: GraphPlan, rows?: Dim) {
+  const shape = (sizes: readonly Dim[]): readonly Dim[] =>
+    rows === undefined ? sizes : [rows, ...sizes.slice(1)];
+  const inputs = new Map<string, Value>();
+  manifest.inputs.forEach(({ name, dtype, shape: sizes }, i) =>
+    inputs.set(name, b.input(manifest.feeds[i]!, dtype, shape(sizes))),
+  );
+  const labels = b.input('labels', manifest.labels.dtype, shape(manifest.labels.shape));
+  return { inputs, labels };
+}
+
+/** One update on one batch. */
+export function stepGraph(plan: GraphPlan): Graph {
+  const b = new Builder(infer);
+  const { parameters, ...state } = stateInputs(b, plan);
+  const data = dataInputs(b, plan);
+  const weights = b.input('sample_weights', 'float32', [plan.manifest.labels.shape[0]!]);
+  const next = update(b, plan, { parameters, ...data, weights }, state);
+  return b.graph('step', [
+    b.named(next.parameters, 'next_parameters'),
+    ...next.slots.map((slot, i) => b.named(slot, `next_${plan.manifest.slots[i]!}`)),
+    b.named(next.gradient, 'gradient'),
+    b.named(next.loss, 'loss'),
+  ]);
+}
+
+/**
+ * Updates on `order.length / batch_size` batches; batch k takes the rows that
+ * order[k·batch_size …] names. The data is read from the outer graph, so that it is never copied.
+ */
+export function epochGraph(plan: GraphPlan): Graph {
+  const b = new Builder(infer);
+  const { parameters, slots, stepCount, hyper } = stateInputs(b, plan);
+  const order = b.input('order', 'int32', ['order']);
+  const weights = b.input('sample_weights', 'float32', ['order']);
+  const batchSize = b.input('batch_size', 'int64', [1]);
+  const data = dataInputs(b, plan, 'rows');
+  const grid = b.op('Concat', [b.ints([-1]), batchSize], { axis: 0 });
+  const batch = plan.manifest.labels.shape[0]!;
+  const byStep = (value: Value): Value =>
+    b.adopt({ ...b.op('Reshape', [value, grid]), shape: ['steps', batch] });
+  const [orders, rowWeights] = [byStep(order), byStep(weights)];
+  const steps = b.op('Squeeze', [b.op('Shape', [orders], { start: 0, end: 1 }), b.ints([0])]);
+  const body = loopBody(plan, b, { orders, rowWeights, data, stepCount, hyper });
+  const carried = [parameters, ...slots];
+  const isTrue = b.constant(boolTensor([], [true]));
+  const results = b
+    .many('Loop', [steps, isTrue, ...carried], { body }, carried.length + 1)
+    .map((value, i) =>
+      b.adopt({ ...value, dtype: 'float32', shape: carried[i]?.shape ?? ['steps'] }),
+    );
+  return b.graph('epoch', [
+    b.named(results[0]!, 'next_parameters'),
+    ...slots.map((_, i) => b.named(results[i + 1]!, `next_${plan.manifest.slots[i]!}`)),
+    b.named(results.at(-1)!, 'losses'),
+  ]);
+}
+
+interface Outer {
+  readonly orders: Value;
+  readonly rowWeights: Value;
+  readonly data: { readonly inputs: ReadonlyMap<string, Value>; readonly labels: Value };
+  readonly stepCount: Value;
+  readonly hyper: Readonly<Record<string, Value>>;
+}
+
+function loopBody(plan: GraphPlan, outer: Builder, o: Outer): Graph {
+  const b = outer.subgraph();
+  const { manifest } = plan;
+  const iteration = b.input('iteration', 'int64', []);
+  const condition = b.input('condition', 'bool', []);
+  const parameters = b.input('step_parameters', 'float32', [manifest.parameterCount]);
+  const slots = manifest.slots.map((name) =>
+    b.input(`step_${name}`, 'float32', [manifest.parameterCount]),
+  );
+  const rows = b.op('Gather', [o.orders, iteration], { axis: 0 });
+  const pick = (from: Value, sizes: readonly Dim[]): Value =>
+    b.adopt({ ...b.op('Gather', [from, rows], { axis: 0 }), shape: sizes });
+  const batch = {
+    parameters,
+    inputs: new Map(
+      manifest.inputs.map(({ name, shape }) => [name, pick(o.data.inputs.get(name)!, shape)]),
+    ),
+    labels: pick(o.data.labels, manifest.labels.shape),
+    weights: b.op('Gather', [o.rowWeights, iteration], { axis: 0 }),
+  };
+  const stepCount = b.op('Add', [o.stepCount, iteration]);
+  const next = update(b, plan, batch, { slots, stepCount, hyper: o.hyper });
+  return b.graph('epoch_step', [
+    b.named(condition, 'go_on'),
+    b.named(next.parameters, 'body_parameters'),
+    ...next.slots.map((slot, i) => b.named(slot, `body_${manifest.slots[i]!}`)),
+    b.named(next.loss, 'body_loss'),
+  ]);
+}
+
+/** Outputs and losses of rows. */
+export function evaluateGraph(plan: GraphPlan): Graph {
+  const b = new Builder(infer);
+  const parameters = b.input('parameters', 'float32', [plan.manifest.parameterCount]);
+  const data = dataInputs(b, plan);
+  const weights = b.input('sample_weights', 'float32', [plan.manifest.labels.shape[0]!]);
+  const { output, rows, mean } = forward(b, plan, { parameters, ...data, weights });
+  return b.graph('evaluate', [
+    b.named(output, 'outputs'),
+    b.named(rows, 'losses'),
+    b.named(mean, 'mean_loss'),
+  ]);
+}

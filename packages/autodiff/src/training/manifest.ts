@@ -1,0 +1,57 @@
+import type { DType } from '../graph/dtype.ts';
+import type { Shape } from '../graph/shape.ts';
+import type { LossName } from '../loss/loss.ts';
+import type { Parameter } from '../model.ts';
+import type { OptimizerOptions } from '../optimizer/optimizer.ts';
+
+/** Version of the graphs this engine writes; part of every manifest. */
+export const ENGINE_VERSION = 'medley-autodiff/1';
+
+/** A tensor the training takes; the first size is the number of rows. */
+export interface DataSpec {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: Shape;
+}
+
+/** What a set of training graphs is made of: JSON, the same for the same model and options. */
+export interface TrainingManifest {
+  readonly engine: typeof ENGINE_VERSION;
+  /** SHA-256 of the forward model, lower-case hex. */
+  readonly sourceSha256: string;
+  readonly sourceOpset: number;
+  readonly opset: number;
+  readonly loss: LossName;
+  readonly optimizer: OptimizerOptions;
+  /** Name of the model's output that the loss is of. */
+  readonly output: DataSpec;
+  readonly inputs: readonly DataSpec[];
+  readonly labels: DataSpec;
+  readonly parameters: readonly Parameter[];
+  readonly parameterCount: number;
+  /** Names of the optimizer's state vectors; each has `parameterCount` elements. */
+  readonly slots: readonly string[];
+  /** Numbers that may be changed from step to step, with their defaults. */
+  readonly hyperparameters: Readonly<Record<string, number>>;
+  /** Names in the graphs of the model's inputs, in the order of `inputs`. */
+  readonly feeds: readonly string[];
+}
+
+/** The graphs of a training: ordinary ONNX files for the stock runtime. */
+export interface TrainingArtifacts {
+  readonly manifest: TrainingManifest;
+  /** One update: parameters, slots, batch -> parameters, slots, loss. */
+  readonly step: Uint8Array;
+  /** Many updates in one run over rows chosen by index, in an ONNX Loop. */
+  readonly epoch: Uint8Array;
+  /** Outputs and losses of rows, without a gradient. */
+  readonly evaluate: Uint8Array;
+}
+
+/** Options of a training. */
+export interface TrainingOptions {
+  readonly loss: LossName;
+  readonly optimizer: OptimizerOptions;
+  /** Name of the output to compare with the labels. @default the model's only float output, or its first */
+  readonly output?: string;
+}
