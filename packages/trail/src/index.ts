@@ -1,1 +1,2 @@
-export {};
+export * from './event.ts';
+export { EVENT_SCHEMAS } from './schema.ts';

@@ -5,6 +5,7 @@ import {
   type AdminMethods,
   type AuditMethods,
   type Client,
+  type ClientTls,
 } from '@medley/rpc';
 import { aggregatorEndpoints, auditAddress, type OperatorHome } from './home.ts';
 
@@ -36,9 +37,6 @@ export async function withAudit<T>(
   }
 }
 
-function tlsOf(
-  home: OperatorHome,
-  serverRole: string,
-): { caPem: string; certPem: string; keyPem: string; serverRole: string } {
+function tlsOf(home: OperatorHome, serverRole: 'aggregator' | 'audit'): ClientTls {
   return { caPem: home.caPem, certPem: home.certPem, keyPem: home.keyPem, serverRole };
 }

@@ -12,7 +12,7 @@ export interface SiloRow {
   readonly identityKey: Uint8Array | undefined;
   /** Six words; empty before the first request. */
   readonly fingerprint: string;
-  /** Serial of the one certificate that is honoured now, upper-case hex as OpenSSL prints it. */
+  /** Serial of the one certificate that is honoured now, lower-case hex. */
   readonly certificateSerial: string | undefined;
   readonly certificateExpiresMs: number | undefined;
   /** 0 when never seen. */
