@@ -1,3 +1,4 @@
+import { AGENT } from './agent.ts';
 import { AUDIT } from './audit.ts';
 import { DATA } from './data.ts';
 import { GENERAL } from './general.ts';
@@ -24,6 +25,7 @@ export const CATALOGUE = {
   ...MERKLE,
   ...AUDIT,
   ...OPERATOR,
+  ...AGENT,
 } as const;
 
 export type ErrorCode = keyof typeof CATALOGUE;
@@ -41,6 +43,7 @@ export const SECTIONS = {
   'Merkle trees and checkpoints': MERKLE,
   'Audit log': AUDIT,
   Operator: OPERATOR,
+  'Agent at the hospital': AGENT,
 } as const satisfies Record<string, Readonly<Record<string, CatalogueEntry>>>;
 
 /** True when `code` is in the catalogue; use it on strings that came from a peer. */
