@@ -7,6 +7,20 @@ export interface Helper {
   readonly share: Uint8Array;
 }
 
+/** Lagrange coefficients at zero of a helper set. */
+export type Coefficients = (indices: readonly number[]) => readonly bigint[];
+
+/** {@link lagrangeAtZero}, computed once for each helper set: most secrets share one set. */
+export function rememberedCoefficients(): Coefficients {
+  const known = new Map<string, readonly bigint[]>();
+  return (indices) => {
+    const key = indices.join();
+    const coefficients = known.get(key) ?? lagrangeAtZero(indices);
+    known.set(key, coefficients);
+    return coefficients;
+  };
+}
+
 /** Sets of helpers tried before giving up: bounds the work that wrong shares can cause. */
 const MOST_TRIES = 4_096;
 
@@ -18,12 +32,16 @@ const MOST_TRIES = 4_096;
 export function recoverSecret(
   helpers: readonly Helper[],
   threshold: number,
+  coefficients: Coefficients,
   fits: (secret: Uint8Array) => boolean,
 ): { readonly secret: Uint8Array; readonly wrong: readonly number[] } | undefined {
   if (helpers.length < threshold) return undefined;
   let tries = 0;
   for (const chosen of helperSets(helpers, threshold)) {
-    const secret = valueAtZero(chosen);
+    const secret = combine(
+      coefficients(chosen.map((helper) => helper.index)),
+      chosen.map((helper) => helper.share),
+    );
     if (fits(secret)) {
       // The first set that is tried is right in every honest run: nobody to blame, nothing to check.
       return { secret, wrong: tries === 0 ? [] : strayed(helpers, chosen) };
@@ -32,13 +50,6 @@ export function recoverSecret(
     if (tries >= MOST_TRIES) return undefined;
   }
   return undefined;
-}
-
-function valueAtZero(chosen: readonly Helper[]): Uint8Array {
-  return combine(
-    lagrangeAtZero(chosen.map((helper) => helper.index)),
-    chosen.map((helper) => helper.share),
-  );
 }
 
 function strayed(helpers: readonly Helper[], good: readonly Helper[]): readonly number[] {

@@ -3,7 +3,7 @@ import { x25519Agreement, x25519Public } from '../crypto/keys.ts';
 import { applyMask, pairMaskKey, pairSign, selfMaskKey } from '../crypto/masks.ts';
 import type { SessionTerms } from '../session.ts';
 import { seedCommitment } from '../wire/frame.ts';
-import { recoverSecret, type Helper } from './recover.ts';
+import { recoverSecret, rememberedCoefficients, type Helper } from './recover.ts';
 import { checkSession, sharersOf, survivorsOf, type CoordinatorState } from './state.ts';
 
 /** The masks that stand in the sum of the survivors' vectors, and who sent wrong shares of them. */
@@ -62,6 +62,7 @@ function secretRecovery(
   state: CoordinatorState,
   blamed: Blame[],
 ): (kind: SecretKind, silo: number) => Uint8Array {
+  const coefficients = rememberedCoefficients();
   return (kind, silo) => {
     const helpers: Helper[] = state.releases.flatMap((release) => {
       const list = kind === 'seed' ? release.seedShares : release.keyShares;
@@ -71,7 +72,7 @@ function secretRecovery(
     // Those who were wrong before come last, so that the first try succeeds again.
     const trusted = helpers.filter(({ index }) => !blamed.some((blame) => blame.silo === index));
     const doubted = helpers.filter(({ index }) => blamed.some((blame) => blame.silo === index));
-    const found = recoverSecret([...trusted, ...doubted], terms.threshold, (secret) =>
+    const found = recoverSecret([...trusted, ...doubted], terms.threshold, coefficients, (secret) =>
       fits(state, kind, silo, secret),
     );
     if (found === undefined) {
