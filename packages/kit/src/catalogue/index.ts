@@ -1,6 +1,7 @@
 import { AGENT } from './agent.ts';
 import { AUDIT } from './audit.ts';
 import { DATA } from './data.ts';
+import { DEMO } from './demo.ts';
 import { GENERAL } from './general.ts';
 import { IDENTITY } from './identity.ts';
 import { MERKLE } from './merkle.ts';
@@ -25,6 +26,7 @@ export const CATALOGUE = {
   ...MERKLE,
   ...AUDIT,
   ...OPERATOR,
+  ...DEMO,
   ...AGENT,
 } as const;
 
@@ -43,6 +45,7 @@ export const SECTIONS = {
   'Merkle trees and checkpoints': MERKLE,
   'Audit log': AUDIT,
   Operator: OPERATOR,
+  Demo: DEMO,
   'Agent at the hospital': AGENT,
 } as const satisfies Record<string, Readonly<Record<string, CatalogueEntry>>>;
 
