@@ -1,4 +1,5 @@
 import { MedleyError } from '@medley/kit';
+import protobuf from 'protobufjs/minimal.js';
 import { onnx } from '../generated/onnx.js';
 
 /** Protocol Buffers stop at 2 GiB; half of that leaves room for what training adds. */
@@ -19,7 +20,9 @@ export function decodeModel(bytes: Uint8Array): onnx.ModelProto {
   }
   let model: onnx.ModelProto;
   try {
-    model = onnx.ModelProto.decode(bytes);
+    // A plain view, so that parts of it are plain too: slices of a Buffer would share its memory.
+    const view = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    model = onnx.ModelProto.decode(protobuf.Reader.create(view));
   } catch (cause) {
     // Also a RangeError by nesting that is deeper than the stack.
     throw new MedleyError('MODEL_UNREADABLE', 'the bytes are not a whole ONNX protobuf message', {

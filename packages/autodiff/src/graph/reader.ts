@@ -18,6 +18,7 @@ const KINDS: Readonly<Record<number, Attribute['kind']>> = {
   8: 'strings',
 };
 
+// Number of TensorProto.DataLocation.EXTERNAL.
 const EXTERNAL = 1;
 
 /**
@@ -90,7 +91,8 @@ function readAttribute(
   known: ReadonlySet<string>,
 ): Attribute {
   const where = `attribute "${proto.name ?? ''}" of ${node}`;
-  const kind = KINDS[proto.type ?? 0];
+  const type: number = proto.type ?? 0;
+  const kind = KINDS[type];
   switch (kind) {
     case 'float':
       return { kind, value: proto.f ?? 0 };
@@ -98,24 +100,36 @@ function readAttribute(
       return { kind, value: safeInteger(proto.i ?? 0, where) };
     case 'string':
       return { kind, value: text(proto.s) };
+    case 'tensor':
+      return { kind, value: readTensor(proto.t ?? {}, where) };
+    case 'graph':
+      return { kind, value: readGraph(proto.g ?? {}, known) };
+    default:
+      return readList(proto, kind, where);
+  }
+}
+
+function readList(
+  proto: onnx.IAttributeProto,
+  kind: Attribute['kind'] | undefined,
+  where: string,
+): Attribute {
+  switch (kind) {
     case 'floats':
       return { kind, value: [...(proto.floats ?? [])] };
     case 'ints':
       return { kind, value: (proto.ints ?? []).map((value) => safeInteger(value, where)) };
     case 'strings':
       return { kind, value: (proto.strings ?? []).map(text) };
-    case 'tensor':
-      return { kind, value: readTensor(proto.t ?? {}, where) };
-    case 'graph':
-      return { kind, value: readGraph(proto.g ?? {}, known) };
     default:
-      return { kind: 'opaque', value: `type ${proto.type ?? 0}` };
+      return { kind: 'opaque', value: where };
   }
 }
 
 /** A tensor of the file as bytes, whichever of its fields holds the elements. */
 export function readTensor(proto: onnx.ITensorProto, where: string): Tensor {
-  if (proto.dataLocation === EXTERNAL || (proto.externalData ?? []).length > 0) {
+  const location: number = proto.dataLocation ?? 0;
+  if (location === EXTERNAL || (proto.externalData ?? []).length > 0) {
     throw new MedleyError('MODEL_EXTERNAL_DATA', `${where} keeps its elements in another file`);
   }
   const dtype = dtypeOf(proto.dataType ?? 0);
@@ -144,35 +158,26 @@ export function readTensor(proto: onnx.ITensorProto, where: string): Tensor {
 }
 
 function elementBytes(proto: onnx.ITensorProto, dtype: DType): Uint8Array {
-  const raw = proto.rawData;
-  if (raw !== null && raw !== undefined && raw.length > 0) return raw;
-  switch (dtype) {
-    case 'float32':
-    case 'complex64':
-      return bytesOf(Float32Array.from(proto.floatData ?? []));
-    case 'float64':
-    case 'complex128':
-      return bytesOf(Float64Array.from(proto.doubleData ?? []));
-    case 'int64':
-      return bytesOf(
-        BigInt64Array.from((proto.int64Data ?? []).map((value) => BigInt(value.toString()))),
-      );
-    case 'uint64':
-      return bytesOf(
-        BigUint64Array.from((proto.uint64Data ?? []).map((value) => BigInt(value.toString()))),
-      );
-    case 'uint32':
-      return bytesOf(Uint32Array.from((proto.uint64Data ?? []).map((value) => value.toNumber())));
-    case 'int32':
-      return bytesOf(Int32Array.from(proto.int32Data ?? []));
-    case 'int16':
-    case 'uint16':
-    case 'float16':
-    case 'bfloat16':
-      return bytesOf(Uint16Array.from(proto.int32Data ?? []));
-    default:
-      return Uint8Array.from(proto.int32Data ?? []);
-  }
+  const raw = proto.rawData ?? new Uint8Array();
+  if (raw.length > 0) return raw;
+  // 64-bit lists keep their upper halves only through text.
+  const big = (values: readonly { toString(): string }[] | null | undefined): bigint[] =>
+    (values ?? []).map((value) => BigInt(value.toString()));
+  const lists: Partial<Record<DType, () => NodeJS.TypedArray>> = {
+    float32: () => Float32Array.from(proto.floatData ?? []),
+    complex64: () => Float32Array.from(proto.floatData ?? []),
+    float64: () => Float64Array.from(proto.doubleData ?? []),
+    complex128: () => Float64Array.from(proto.doubleData ?? []),
+    int64: () => BigInt64Array.from(big(proto.int64Data)),
+    uint64: () => BigUint64Array.from(big(proto.uint64Data)),
+    uint32: () => Uint32Array.from(big(proto.uint64Data), Number),
+    int32: () => Int32Array.from(proto.int32Data ?? []),
+    int16: () => Int16Array.from(proto.int32Data ?? []),
+    uint16: () => Uint16Array.from(proto.int32Data ?? []),
+    float16: () => Uint16Array.from(proto.int32Data ?? []),
+    bfloat16: () => Uint16Array.from(proto.int32Data ?? []),
+  };
+  return bytesOf(lists[dtype]?.() ?? Uint8Array.from(proto.int32Data ?? []));
 }
 
 function readValue(proto: onnx.IValueInfoProto): Value {

@@ -31,7 +31,10 @@ type Rule = (r: Rewrite) => void;
 /** Before 13 or 18 the axes were an attribute; now they are the second input. */
 const axesToInput: Rule = ({ node, constant, finish }) => {
   const axes = intsOf(node, 'axes');
-  if (axes === undefined) return finish({});
+  if (axes === undefined) {
+    finish({});
+    return;
+  }
   finish({
     inputs: [node.inputs[0] ?? '', constant(intTensor([axes.length], axes))],
     attributes: without(node, 'axes'),
@@ -41,9 +44,8 @@ const axesToInput: Rule = ({ node, constant, finish }) => {
 /** Operator set 18 wants to know how many equal parts are meant. */
 const splitCount: Rule = ({ node, finish }) => {
   const isEqual = (node.inputs[1] ?? '') === '' && !node.attributes.has('num_outputs');
-  if (!isEqual) return finish({});
   const count: Attribute = { kind: 'int', value: node.outputs.length };
-  finish({ attributes: new Map([...node.attributes, ['num_outputs', count]]) });
+  finish(isEqual ? { attributes: new Map([...node.attributes, ['num_outputs', count]]) } : {});
 };
 
 /** Attributes that came after 18 and say nothing about the types we run. */
@@ -107,7 +109,6 @@ export function upgrade(graph: Graph, opset: number): Graph {
       `the model uses operator set ${opset}; ${OLDEST_OPSET} to ${NEWEST_OPSET} are read`,
     );
   }
-  const initializers = new Map(graph.initializers);
   const nodes: Node[] = [];
   const taken = namesOf(graph);
   const fresh = (wish: string): string => {
@@ -144,7 +145,7 @@ export function upgrade(graph: Graph, opset: number): Graph {
       finish: (changes) => void nodes.push({ ...node, ...changes }),
     });
   }
-  return { ...graph, initializers, nodes };
+  return { ...graph, nodes };
 }
 
 function without(node: Node, ...names: readonly string[]): Node['attributes'] {

@@ -8,8 +8,8 @@ import type { Tensor } from './tensor.ts';
 export const OPSET = 18;
 export const IR_VERSION = 8;
 
-/** The writer of protobufjs takes plain numbers wherever its types say Long. */
-type Wire<T> = T extends { toNumber(): number }
+/** The writer of protobufjs takes plain numbers wherever its types say Long or an enum. */
+type Wire<T> = T extends number | { toNumber(): number }
   ? number
   : T extends Uint8Array
     ? T

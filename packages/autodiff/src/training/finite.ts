@@ -3,7 +3,7 @@ import type { TrainingManifest } from './manifest.ts';
 
 /** Throws TRAINING_NOT_FINITE naming the first tensor that holds NaN or infinity. */
 export function checkFinite(manifest: TrainingManifest, parameters: Float32Array): void {
-  const at = parameters.findIndex((value) => !Number.isFinite(value));
+  const at = firstNotFinite(parameters);
   if (at < 0) return;
   const owner = manifest.parameters.find(
     ({ offset, count }) => at >= offset && at < offset + count,
@@ -13,6 +13,12 @@ export function checkFinite(manifest: TrainingManifest, parameters: Float32Array
 
 /** Throws TRAINING_NOT_FINITE naming the first step whose loss is NaN or infinity. */
 export function checkLosses(losses: ArrayLike<number>): void {
-  const at = Array.prototype.findIndex.call(losses, (loss: number) => !Number.isFinite(loss));
+  const at = firstNotFinite(losses);
   if (at >= 0) throw new MedleyError('TRAINING_NOT_FINITE', `the loss of step ${at} is not finite`);
+}
+
+/** Index of the first element that is NaN or infinite, else −1; a plain loop, as it runs after every step. */
+function firstNotFinite(values: ArrayLike<number>): number {
+  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return i;
+  return -1;
 }
