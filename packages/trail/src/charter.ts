@@ -15,7 +15,7 @@ import type { Entry } from './entry.ts';
 /**
  * Checks that every study that started had its very charter approved by every hospital of the roster,
  * each by the identity key that the charter pins, and that no hospital's last word was a refusal.
- * Returns the charters by study; a charter with a fault is not among them.
+ * Also returns the charters by study, signed or not, that are sound in themselves.
  */
 export function checkCharters(
   entries: readonly Entry[],

@@ -89,9 +89,10 @@ function step(course: Course | undefined, event: RoundEvent, fault: (what: strin
   }
   const opened = course.opened.get(key);
   if (!opened) fault(`${event.type} of an attempt that was never opened`);
-  if (course.aborted.has(key)) fault(`${event.type} of an attempt that was aborted`);
   if (event.type === 'round.aborted') course.aborted.add(key);
-  if (event.type === 'round.closed') checkClosing(course, event, opened, fault);
+  if (event.type !== 'round.closed') return;
+  if (course.aborted.has(key)) fault('an attempt that was aborted is closed');
+  checkClosing(course, event, opened, fault);
 }
 
 function checkOpening(course: Course, event: Opened, fault: (what: string) => void): void {

@@ -7,6 +7,7 @@ import {
   verifyConsistency,
   verifyInclusion,
   type TreeHead,
+  type VerifierKey,
 } from '@medley/merkle';
 import { Inquiry, type Claim } from './claim.ts';
 
@@ -16,8 +17,8 @@ export interface LogExport {
   readonly entries: readonly Uint8Array[];
   /** Signed checkpoints (C2SP signed notes), oldest first. */
   readonly checkpoints: readonly string[];
-  /** The log's verifier key, known from elsewhere: a charter one signed, say. */
-  readonly verifierKey: string;
+  /** The log's verifier key or its text, known from elsewhere: from a charter one signed, say. */
+  readonly verifierKey: string | VerifierKey;
 }
 
 /** Checks that entries and checkpoints are one append-only log signed by one key. Never throws. */
@@ -36,9 +37,11 @@ export function checkTree({ entries, checkpoints, verifierKey }: LogExport): rea
 function openAll(
   signed: Inquiry,
   checkpoints: readonly string[],
-  verifierKey: string,
+  verifierKey: string | VerifierKey,
 ): readonly TreeHead[] {
-  const key = signed.check('verifier key', () => parseVerifierKey(verifierKey));
+  const key = signed.check('verifier key', () =>
+    typeof verifierKey === 'string' ? parseVerifierKey(verifierKey) : verifierKey,
+  );
   signed.expect(checkpoints.length > 0, 'no checkpoint');
   // A checkpoint's origin is the key's name: openCheckpoint refuses any other.
   const heads = checkpoints.flatMap((note, i) => {

@@ -1,3 +1,4 @@
+import { formatVerifierKey, type VerifierKey } from '@medley/merkle';
 import { checkCharters } from './charter.ts';
 import type { Claim } from './claim.ts';
 import { readEntries } from './entry.ts';
@@ -26,7 +27,7 @@ export interface TrailReport {
  */
 export function verifyTrail(exported: TrailExport): TrailReport {
   const { claim: events, entries } = readEntries(exported.entries);
-  const { claim: signatures, charters } = checkCharters(entries, exported.verifierKey);
+  const { claim: signatures, charters } = checkCharters(entries, textOf(exported.verifierKey));
   const claims = [
     ...checkTree(exported),
     events,
@@ -37,4 +38,9 @@ export function verifyTrail(exported: TrailExport): TrailReport {
     checkModels(entries),
   ];
   return { claims, ok: claims.every(({ ok }) => ok) };
+}
+
+/** As charters write it. */
+function textOf(key: string | VerifierKey): string {
+  return typeof key === 'string' ? key : formatVerifierKey(key);
 }

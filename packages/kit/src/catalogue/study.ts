@@ -103,11 +103,4 @@ export const STUDY = {
     remedy:
       'Export the trail again; if it persists, treat the log as damaged and keep the evidence.',
   },
-  TRAIL_CLAIM_FAILED: {
-    grpc: 'DATA_LOSS',
-    http: 409,
-    exit: EXIT.integrity,
-    sentence: 'The audit trail does not prove what it claims.',
-    remedy: 'Keep the exported files as evidence and read the claims that failed.',
-  },
 } as const satisfies CatalogueSection;
