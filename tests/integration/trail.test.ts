@@ -1,8 +1,17 @@
 import { describe, expect, test } from '@jest/globals';
-import { utf8 } from '@medley/kit';
+import { fromBase64, toHex, utf8, type Json } from '@medley/kit';
+import { statementBytes, verifyStatement } from '@medley/pki';
 import { verifyTrail } from '@medley/trail';
 import fc from 'fast-check';
-import { STUDY_BYTES, edited, failing, sealed, wholeStudy } from '../support/trail.ts';
+import { identityOf } from '../support/secagg.ts';
+import {
+  STUDY_BYTES,
+  edited,
+  failing,
+  sealed,
+  signedDecision,
+  wholeStudy,
+} from '../support/trail.ts';
 
 const events = wholeStudy();
 const log = sealed(events);
@@ -47,6 +56,17 @@ describe('a whole study', () => {
     const none = verifyTrail({ ...without, studies: other });
     expect(none.claims.find(({ name }) => name === 'sessions')).toMatchObject({ checked: 0 });
   });
+});
+
+test('an approval is signed as @medley/pki signs statements', () => {
+  const { statement, signature } = signedDecision('silo-1');
+  const bytes = fromBase64(statement)!;
+  const decision = JSON.parse(new TextDecoder().decode(bytes)) as Json;
+  expect(toHex(statementBytes('charter', decision))).toBe(
+    toHex(utf8('medley/charter/v1\n')) + toHex(bytes),
+  );
+  const { publicKey } = identityOf('silo-1');
+  expect(verifyStatement(publicKey, 'charter', decision, fromBase64(signature)!)).toBe(true);
 });
 
 describe('whoever holds the exported files', () => {
