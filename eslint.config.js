@@ -26,7 +26,7 @@ const mayImport = {
   'services/audit': ['kit', 'merkle', 'pki', 'rpc', 'study', 'trail'],
   'services/operator': ['kit', 'secagg', 'autodiff', 'merkle', 'pki', 'rpc', 'study', 'trail'],
   'silo-agent': ['kit', 'secagg', 'privacy', 'autodiff', 'merkle', 'pki', 'rpc', 'study', 'trail'],
-  'deploy/demo': ['kit', 'autodiff', 'study'],
+  'deploy/demo': ['kit', 'autodiff', 'merkle', 'study'],
 };
 const ours = [
   ...new Set([

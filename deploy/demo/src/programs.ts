@@ -90,7 +90,7 @@ export class Programs {
     if (signal.aborted) throw signal.reason;
     const child = spawn(node, [files[program], ...args], {
       cwd,
-      env: env as NodeJS.ProcessEnv,
+      env,
       stdio: ['ignore', 'pipe', 'pipe'],
       // Its own process group: Ctrl-C reaches the demo alone, which then ends them in order.
       detached: true,

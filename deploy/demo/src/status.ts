@@ -1,0 +1,45 @@
+/** The parts of `medley study status --json` that the demo reads; docs/protocol.md has the whole. */
+export interface RoundReport {
+  readonly round: number;
+  readonly attempt: number;
+  readonly kind: 'statistics' | 'training' | 'evaluation';
+  readonly step: string;
+  readonly openedMs: number;
+  readonly closedMs: number | null;
+  readonly steps: readonly { readonly step: string; readonly atMs: number }[];
+  readonly sharers: readonly string[];
+  readonly survivors: readonly string[];
+  readonly dropped: readonly string[];
+  readonly bytesUp: number;
+  readonly bytesDown: number;
+  readonly metrics: {
+    readonly evaluation?: { readonly auc: number | null; readonly loss: number | null };
+  } | null;
+}
+
+export interface StudyReport {
+  readonly study: string;
+  readonly state: string;
+  readonly round: number;
+  readonly lastRound: number;
+  readonly waitingFor: string | null;
+  readonly rounds: readonly RoundReport[];
+}
+
+/** `medley audit verify --json`. */
+export interface AuditReport {
+  readonly verified: boolean;
+  readonly entries: number;
+  readonly checkpoints: number;
+  readonly claims: readonly {
+    readonly name: string;
+    readonly ok: boolean;
+    readonly checked: number;
+  }[];
+}
+
+/** `medley model export --json`. */
+export interface ExportReport {
+  readonly file: string;
+  readonly parameters: number;
+}
