@@ -1,1 +1,2 @@
-export {};
+export type { DemoFigures, RoundFigures, SiloFigures } from './figures.ts';
+export { chiSquareOfBytes } from './uniformity.ts';

@@ -14,6 +14,7 @@ export const DEMO = {
     http: 400,
     exit: EXIT.config,
     sentence: 'The folder given by --silos-folder does not hold a consortium.',
-    remedy: 'It needs sites/*.yaml (three or more and pooled.yaml) and study/study.yaml, as deploy/demo has.',
+    remedy:
+      'It needs sites/*.yaml (three or more and pooled.yaml) and study/study.yaml, as deploy/demo has.',
   },
 } as const satisfies CatalogueSection;
