@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { readText } from '@medley/kit';
+import { MedleyError, readText } from '@medley/kit';
 import { agentHome, type Box } from './box.ts';
 import { initAgent } from './enrol.ts';
 import { mean, type DemoFigures, type SiloFigures } from './figures.ts';
@@ -19,7 +19,12 @@ interface Baseline {
 
 /** The agent's own record of a study, `results/<study>.json`: for the hospital's eyes. */
 interface OwnResults {
-  readonly final: { readonly metrics: { readonly auc: number | null; readonly brier: number } };
+  readonly rounds: readonly {
+    readonly kind: string;
+    readonly local?: {
+      readonly startingModel?: { readonly auc?: number; readonly brier: number };
+    };
+  }[];
 }
 
 /**
@@ -58,8 +63,7 @@ async function compareSilo(
 ): Promise<SiloFigures> {
   const local = only(await baseline(box, silo, [study.name]));
   const together = pooled.perSource[silo.name];
-  const file = join(agentHome(box, silo), 'results', `${study.name}.json`);
-  const own = JSON.parse(await readText(file)) as OwnResults;
+  const own = await ownEvaluation(box, silo, study.name);
   return {
     name: silo.name,
     title: silo.title,
@@ -67,11 +71,24 @@ async function compareSilo(
     test: local.test,
     auc: {
       local: local.auc ?? NaN,
-      federated: own.final.metrics.auc ?? NaN,
+      federated: own.auc ?? NaN,
       pooled: together?.auc ?? NaN,
     },
-    brier: own.final.metrics.brier,
+    brier: own.brier,
   };
+}
+
+/** The federated model on this hospital's own test patients, from the hospital's own record. */
+async function ownEvaluation(
+  box: Box,
+  silo: SiloSource,
+  study: string,
+): Promise<{ readonly auc?: number; readonly brier: number }> {
+  const file = join(agentHome(box, silo), 'results', `${study}.json`);
+  const { rounds } = JSON.parse(await readText(file)) as OwnResults;
+  const last = rounds.findLast(({ kind }) => kind === 'evaluation')?.local?.startingModel;
+  if (!last) throw new MedleyError('DEMO_STEP_FAILED', `${file} has no evaluation round`);
+  return last;
 }
 
 async function baseline(box: Box, silo: SiloSource, which: readonly string[]): Promise<Baseline> {
