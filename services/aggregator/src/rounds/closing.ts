@@ -1,0 +1,102 @@
+import { canonicalBytes, sha256, type ErrorCode } from '@medley/kit';
+import {
+  makeReceipt,
+  receiptToJson,
+  vectorBytes,
+  type Blame,
+  type SessionTerms,
+} from '@medley/secagg';
+import { decodeModelState, encodeModelState, lastRound, nextState } from '@medley/study';
+import type { Blobs } from '../blob/blobs.ts';
+import type { Change } from '../log/ledger.ts';
+import { memberName, type Agreement } from '../studies/agreement.ts';
+import type { BlobName, RoundOutcome } from '../store/rows.ts';
+import { studyOf } from '../studies/desk.ts';
+import type { RoundState } from './round.ts';
+import { openSum } from './unmask.ts';
+
+/** What opening a round's sum gave; nothing of it is stored yet but the blobs. */
+export interface Opening {
+  readonly receipt: ReturnType<typeof receiptToJson>;
+  readonly aggregate: BlobName;
+  readonly nextModel: BlobName;
+  readonly metrics: Uint8Array;
+  readonly blamed: readonly Blame[];
+}
+
+/** Code under which a silo is blamed whose released share was wrong. */
+const WRONG_SHARE: ErrorCode = 'SECAGG_RELEASE_INVALID';
+
+/**
+ * Opens the sum of a round and computes the next model state: the same bytes every time, so that a
+ * restart may do it again. Throws what {@link openSum} and `nextState` throw.
+ */
+export async function openRoundSum(
+  state: RoundState,
+  terms: SessionTerms,
+  { charter, study }: Agreement,
+  blobs: Blobs,
+): Promise<Opening> {
+  const { sum, blamed } = await openSum(terms, state.coordinator, blobs);
+  const before = decodeModelState(await blobs.readAll(state.model.hash));
+  const after = nextState({ study, charter, kind: state.kind, state: before, sum });
+  const words = vectorBytes(sum);
+  return {
+    receipt: receiptToJson(makeReceipt(terms, state.coordinator, sha256(words))),
+    aggregate: await blobs.write(words),
+    nextModel: await blobs.write(encodeModelState(after.state)),
+    metrics: canonicalBytes(after.metrics),
+    blamed,
+  };
+}
+
+/** Records the opened sum, moves the study to its next model state and ends it after its last round. */
+export async function recordClosing(
+  { tables, record }: Change,
+  state: RoundState,
+  { charter, study }: Agreement,
+  opening: Opening,
+  nowMs: number,
+): Promise<RoundOutcome> {
+  const actor = { kind: 'aggregator', id: 'aggregator' } as const;
+  for (const { silo } of opening.blamed) {
+    await record({
+      type: 'round.blamed',
+      actor,
+      outcome: 'failed',
+      ...state.id,
+      data: { silo: memberName(charter, silo), step: 'release', code: WRONG_SHARE },
+    });
+  }
+  const leafIndex = await record({
+    type: 'round.closed',
+    actor,
+    outcome: 'ok',
+    ...state.id,
+    data: {
+      kind: state.kind,
+      receipt: opening.receipt,
+      aggregateHash: opening.aggregate.hash,
+      modelHash: state.model.hash,
+      nextModelHash: opening.nextModel.hash,
+    },
+  });
+  const row = await studyOf(tables, state.id.study);
+  const isLast = state.id.round === lastRound(study);
+  await tables.studies.put({
+    ...row,
+    modelState: opening.nextModel,
+    ...(isLast && { state: 'completed', endedMs: nowMs }),
+  });
+  if (isLast) {
+    await record({
+      type: 'study.completed',
+      actor,
+      outcome: 'ok',
+      study: study.name,
+      data: { modelHash: opening.nextModel.hash, rounds: study.rounds.count },
+    });
+  }
+  const { aggregate, nextModel, metrics } = opening;
+  return { receipt: canonicalBytes(opening.receipt), aggregate, nextModel, metrics, leafIndex };
+}

@@ -1,0 +1,61 @@
+import type { Clock } from '@medley/kit';
+
+export interface Graces {
+  /** How long a silo whose stream broke may take to come back. */
+  readonly disconnectGraceMs: number;
+  /** The same for silos that were not seen since this process started. */
+  readonly startGraceMs: number;
+}
+
+/** Which silos have an Attend stream open. Kept in memory: a restart starts with nobody. */
+export class Presence {
+  readonly #clock: Clock;
+  readonly #graces: Graces;
+  readonly #startedMs: number;
+  readonly #streams = new Map<string, number>();
+  readonly #leftMs = new Map<string, number>();
+
+  constructor(clock: Clock, graces: Graces) {
+    this.#clock = clock;
+    this.#graces = graces;
+    this.#startedMs = clock.nowMs();
+  }
+
+  /** Opens a stream of the silo; the result closes it. */
+  enter(silo: string): () => void {
+    this.#streams.set(silo, (this.#streams.get(silo) ?? 0) + 1);
+    let isOpen = true;
+    return () => {
+      if (!isOpen) return;
+      isOpen = false;
+      const left = (this.#streams.get(silo) ?? 1) - 1;
+      this.#streams.set(silo, left);
+      if (left === 0) this.#leftMs.set(silo, this.#clock.nowMs());
+    };
+  }
+
+  isAttending(silo: string): boolean {
+    return (this.#streams.get(silo) ?? 0) > 0;
+  }
+
+  /** Since when the silo has had no stream; undefined while it attends. */
+  goneSinceMs(silo: string): number | undefined {
+    if (this.isAttending(silo)) return undefined;
+    return this.#leftMs.get(silo) ?? this.#startedMs;
+  }
+
+  /** When rounds stop waiting for the silo; undefined while it attends. */
+  absentFromMs(silo: string): number | undefined {
+    if (this.isAttending(silo)) return undefined;
+    const leftMs = this.#leftMs.get(silo);
+    return leftMs === undefined
+      ? this.#startedMs + this.#graces.startGraceMs
+      : leftMs + this.#graces.disconnectGraceMs;
+  }
+
+  /** True when rounds no longer wait for the silo. */
+  isAbsent(silo: string): boolean {
+    const fromMs = this.absentFromMs(silo);
+    return fromMs !== undefined && this.#clock.nowMs() >= fromMs;
+  }
+}

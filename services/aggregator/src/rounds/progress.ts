@@ -1,0 +1,168 @@
+import { MedleyError, timestamp, toHex } from '@medley/kit';
+import type { StudyRow } from '../store/rows.ts';
+import { memberName, type Agreement } from '../studies/agreement.ts';
+import { stopStudy } from '../studies/desk.ts';
+import { termsOf, type OpenRound, type RoundBook, type RoundParts } from './book.ts';
+import { openRoundSum, recordClosing, type Opening } from './closing.ts';
+import { nextAttempt, readiness } from './opening.ts';
+import { rowOf } from './record.ts';
+import { awaited, decide, openRound } from './round.ts';
+
+/** Pause before a sum is opened again after the database or the disk failed. */
+const RETRY_MS = 1000;
+
+/** What moves rounds without a message: time, streams that come and go, and the sums' opening. */
+export class Progress {
+  readonly #parts: RoundParts;
+  readonly #book: RoundBook;
+  readonly #unmasking = new Map<string, Promise<void>>();
+  #retryAtMs = 0;
+
+  constructor(parts: RoundParts, book: RoundBook) {
+    this.#parts = parts;
+    this.#book = book;
+  }
+
+  /** Moves everything that may move now. */
+  async tick(): Promise<void> {
+    const { clock, store, agreements } = this.#parts;
+    const rows = await store.tables.studies.list();
+    const active = rows.filter(({ state }) => state === 'active');
+    for (const open of this.#book.all()) {
+      const isStopped = !active.some(({ name }) => name === open.state.id.study);
+      await this.#move(open, isStopped);
+      if (open.state.step === 'unmask' && clock.nowMs() >= this.#retryAtMs) this.#unmask(open);
+    }
+    for (const row of active) {
+      if (!this.#book.of(row.name)) await this.#openNext(row, agreements.of(row));
+    }
+  }
+
+  /** When {@link Progress.tick} has something to do if nothing else happens. */
+  async nextDueMs(): Promise<number | undefined> {
+    const { clock, presence, store, agreements } = this.#parts;
+    const nowMs = clock.nowMs();
+    const due: number[] = [];
+    for (const { state, terms, agreement } of this.#book.all()) {
+      if (state.deadlineMs > 0) due.push(state.deadlineMs);
+      if (state.step === 'unmask' && !this.#unmasking.has(state.id.study))
+        due.push(this.#retryAtMs);
+      for (const index of awaited(terms, state)) {
+        const fromMs = presence.absentFromMs(memberName(agreement.charter, index));
+        if (fromMs !== undefined && fromMs > nowMs) due.push(fromMs);
+      }
+    }
+    for (const row of await store.tables.studies.list()) {
+      if (row.state !== 'active' || this.#book.of(row.name)) continue;
+      const agreement = agreements.of(row);
+      const next = nextAttempt(agreement, await store.tables.rounds.newest(row.name));
+      if (!next) continue;
+      const ready = readiness(agreement, presence, nowMs);
+      if (ready.state === 'ready') due.push(next.notBeforeMs);
+      else if (ready.untilMs !== undefined) due.push(Math.max(ready.untilMs, next.notBeforeMs));
+    }
+    return due.length === 0 ? undefined : Math.min(...due);
+  }
+
+  /** Resolves when no sum is being opened. */
+  async idle(): Promise<void> {
+    await Promise.all(this.#unmasking.values());
+  }
+
+  async #move(open: OpenRound, isStopped: boolean): Promise<void> {
+    const { clock, ledger } = this.#parts;
+    const event = isStopped
+      ? ({ kind: 'failed', code: 'STUDY_STATE' } as const)
+      : ({ kind: 'tick', absent: this.#book.absent(open) } as const);
+    // Most ticks change nothing and need no transaction.
+    if (decide(open.terms, open.state, event, clock.nowMs()).state === open.state) return;
+    await ledger.change(async (change) => {
+      if (this.#book.find(open.state.id) === open) await this.#book.apply(change, open, event);
+    });
+  }
+
+  #unmask(open: OpenRound): void {
+    const { study } = open.state.id;
+    if (this.#unmasking.has(study)) return;
+    const { logger, clock, changed } = this.#parts;
+    const work = this.#close(open)
+      .catch((caught: unknown) => {
+        const { code, message } = MedleyError.from(caught);
+        logger.error('closing a round failed', { ...open.state.id, code, detail: message });
+        this.#retryAtMs = clock.nowMs() + RETRY_MS;
+      })
+      .finally(() => {
+        this.#unmasking.delete(study);
+        changed.raise();
+      });
+    this.#unmasking.set(study, work);
+  }
+
+  async #close(open: OpenRound): Promise<void> {
+    const { blobs, ledger, clock, logger } = this.#parts;
+    const { state, terms, agreement } = open;
+    let opening: Opening;
+    try {
+      opening = await openRoundSum(state, terms, agreement, blobs);
+    } catch (caught) {
+      const { code, message } = MedleyError.from(caught);
+      logger.error('sum not opened', { ...state.id, code, detail: message });
+      await ledger.change(async (change) => {
+        if (this.#book.find(state.id) === open)
+          await this.#book.apply(change, open, { kind: 'failed', code });
+      });
+      return;
+    }
+    await ledger.change(async (change) => {
+      if (this.#book.find(state.id) !== open) return;
+      const nowMs = clock.nowMs();
+      const closed = decide(terms, open.state, { kind: 'opened' }, nowMs).state;
+      const outcome = await recordClosing(change, closed, agreement, opening, nowMs);
+      await change.tables.rounds.put(rowOf(closed, open, nowMs, outcome));
+      change.onCommit(() => this.#book.end(open, closed));
+    });
+    logger.info('round closed', { ...state.id, ms: clock.nowMs() - state.openedMs });
+    await ledger.checkpoint();
+  }
+
+  async #openNext(row: StudyRow, agreement: Agreement): Promise<void> {
+    const { store, ledger, clock, presence, logger, changed } = this.#parts;
+    const { charter } = agreement;
+    const nowMs = clock.nowMs();
+    if (nowMs > Date.parse(charter.expires)) {
+      const actor = { kind: 'aggregator', id: 'aggregator' } as const;
+      const end = { state: 'expired', reason: 'the charter expired', actor, nowMs } as const;
+      await ledger.change((change) => stopStudy(change, row, end));
+      changed.raise();
+      return;
+    }
+    const next = nextAttempt(agreement, await store.tables.rounds.newest(row.name));
+    if (!next || nowMs < next.notBeforeMs) return;
+    if (readiness(agreement, presence, nowMs).state !== 'ready') return;
+    const { id, kind } = next;
+    const terms = termsOf(agreement, id, kind, row.modelState.hash);
+    const { stepSeconds, trainingSeconds } = charter.rounds;
+    const pace = { stepMs: stepSeconds * 1000, trainingMs: trainingSeconds * 1000 };
+    const state = openRound({ id, kind, model: row.modelState, pace }, terms, nowMs);
+    const open: OpenRound = { state, terms, agreement, up: 0, down: 0 };
+    await ledger.change(async ({ tables, record, onCommit }) => {
+      if ((await tables.studies.get(row.name))?.state !== 'active') return;
+      await tables.rounds.put(rowOf(state, open, nowMs));
+      await record({
+        type: 'round.opened',
+        actor: { kind: 'aggregator', id: 'aggregator' },
+        outcome: 'ok',
+        ...id,
+        data: {
+          kind,
+          sid: toHex(state.coordinator.sid),
+          modelHash: state.model.hash,
+          deadline: timestamp(state.deadlineMs),
+        },
+      });
+      onCommit(() => this.#book.add(open));
+    });
+    logger.info('round opened', { ...id, step: kind });
+    changed.raise();
+  }
+}

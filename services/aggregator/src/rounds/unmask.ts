@@ -1,0 +1,58 @@
+import { createHash } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
+import { MedleyError, toHex } from '@medley/kit';
+import {
+  addInto,
+  layoutLength,
+  planUnmask,
+  removeMasks,
+  vectorFromBytes,
+  type Blame,
+  type CoordinatorState,
+  type SessionTerms,
+} from '@medley/secagg';
+import type { Blobs } from '../blob/blobs.ts';
+
+/** The opened sum, one 32-bit word per coordinate, and the silos whose shares were wrong. */
+export interface OpenedSum {
+  readonly sum: Uint32Array;
+  readonly blamed: readonly Blame[];
+}
+
+/** Words between two breaths of the event loop; a multiple of the 4 that masks come in. */
+const PIECE_WORDS = 2 ** 18;
+
+/**
+ * Adds the survivors' masked vectors, each read once in pieces, and takes the masks out. Memory: one
+ * vector. Throws SECAGG_UNMASK_FAILED, BLOB_UNKNOWN, and BLOB_MISMATCH when a stored vector is not
+ * what its silo signed.
+ */
+export async function openSum(
+  terms: SessionTerms,
+  coordinator: CoordinatorState,
+  blobs: Blobs,
+): Promise<OpenedSum> {
+  // First, because it fails before anything is read when too many shares are wrong.
+  const plan = planUnmask(terms, coordinator);
+  const sum = new Uint32Array(layoutLength(terms.layout));
+  for (const { vectorHash } of coordinator.headers) await addBlob(sum, toHex(vectorHash), blobs);
+  for (let start = 0; start < sum.length; start += PIECE_WORDS) {
+    removeMasks(sum.subarray(start, start + PIECE_WORDS), plan, start);
+    await setImmediate();
+  }
+  return { sum, blamed: plan.blamed };
+}
+
+async function addBlob(sum: Uint32Array, hash: string, blobs: Blobs): Promise<void> {
+  const digest = createHash('sha256');
+  let at = 0;
+  for await (const piece of blobs.read(hash)) {
+    digest.update(piece);
+    const words = vectorFromBytes(piece);
+    addInto(sum.subarray(at, at + words.length), words);
+    at += words.length;
+  }
+  if (at !== sum.length || digest.digest('hex') !== hash) {
+    throw new MedleyError('BLOB_MISMATCH', `stored vector ${hash} changed on disk`);
+  }
+}
