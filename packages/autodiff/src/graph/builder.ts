@@ -53,8 +53,11 @@ export class Builder {
   /** A symbol for a size that nothing else is known to share. */
   readonly fresh = (): string => `?${++this.#names.count}`;
 
-  /** A graph input; the name must be free. */
+  /** A graph input, under exactly this name. Throws MODEL_DUPLICATE_NAME when it is taken. */
   input(name: string, dtype: DType, shape: Shape): Value {
+    if (this.#names.taken.has(name)) {
+      throw new MedleyError('MODEL_DUPLICATE_NAME', `the name "${name}" is taken`);
+    }
     const value = this.#record({ name: this.unique(name), dtype, shape });
     this.#inputs.push(value);
     return value;

@@ -5,7 +5,7 @@ import { toFloat } from './optimizer.ts';
 export function sgd(options: SgdOptions): Optimizer {
   const { momentum = 0, dampening = 0, nesterov = false, weightDecay = 0 } = options;
   return {
-    slots: momentum === 0 ? [] : ['momentum'],
+    slots: momentum === 0 ? [] : ['momentum_buffer'],
     hyperparameters: {
       ...(weightDecay === 0 ? {} : { weight_decay: weightDecay }),
       ...(momentum === 0 ? {} : { momentum }),

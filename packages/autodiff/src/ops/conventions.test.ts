@@ -1,0 +1,148 @@
+import { expect, test } from '@jest/globals';
+import { gradient } from '../gradient.ts';
+import { Builder } from '../graph/builder.ts';
+import type { Value } from '../graph/graph.ts';
+import { boolTensor, intTensor } from '../graph/tensor.ts';
+import { writeModel } from '../graph/writer.ts';
+import { Session } from '../session.ts';
+import { infer } from './registry.ts';
+
+const WRITER = { producer: 'test', version: '1' };
+
+/** Outputs of `y = make(x…)` and the gradient of its sum with respect to each x (vectors). */
+async function slopes(
+  make: (b: Builder, ...xs: Value[]) => Value,
+  ...xs: readonly (readonly number[])[]
+): Promise<{ y: number[]; grads: number[][] }> {
+  const b = new Builder(infer);
+  const inputs = xs.map((x, i) => b.input(`x${i}`, 'float32', [x.length]));
+  const y = b.named(make(b, ...inputs), 'y');
+  const names = xs.map((_, i) => `x${i}`);
+  const bytes = gradient(writeModel(b.graph('node', [y]), WRITER), ['y'], names);
+  const session = await Session.open(bytes);
+  const feeds = xs.map((x, i) => [
+    `x${i}`,
+    { dtype: 'float32', dims: [x.length], data: Float32Array.from(x) },
+  ]);
+  const results = await session.run(
+    Object.fromEntries(feeds) as Record<
+      string,
+      { dtype: string; dims: number[]; data: Float32Array }
+    >,
+    ['y', ...names.map((name) => `${name}_grad`)],
+  );
+  await session.close();
+  const numbers = (name: string): number[] => [...(results[name]!.data as Float32Array)];
+  return { y: numbers('y'), grads: names.map((name) => numbers(`${name}_grad`)) };
+}
+
+test('the slope of ReLU, |x| and sign-like functions at 0 is 0', async () => {
+  expect((await slopes((b, x) => b.op('Relu', [x]), [0, 1, -1])).grads).toEqual([[0, 1, 0]]);
+  expect((await slopes((b, x) => b.op('Abs', [x]), [0, 2, -2])).grads).toEqual([[0, 1, -1]]);
+  const rounded = (b: Builder, x: Value) => b.op('Add', [b.op('Round', [x]), x]);
+  expect((await slopes(rounded, [0.4, 1.6])).grads).toEqual([[1, 1]]);
+});
+
+test('clip passes the gradient on its bounds', async () => {
+  const clip = (b: Builder, x: Value) => b.op('Clip', [x, b.scalar(-1), b.scalar(1)]);
+  expect((await slopes(clip, [-1.5, -1, 0, 1, 1.5])).grads).toEqual([[0, 1, 1, 1, 0]]);
+});
+
+test('ties of max and min share the gradient evenly', async () => {
+  const max = (b: Builder, x: Value, y: Value) => b.op('Max', [x, y]);
+  const { grads } = await slopes(max, [1, 2, 3], [1, 3, 2]);
+  expect(grads).toEqual([
+    [0.5, 0, 1],
+    [0.5, 1, 0],
+  ]);
+  const amax = (b: Builder, x: Value) => b.op('ReduceMax', [x]);
+  expect((await slopes(amax, [2, 1, 2, 2, 2])).grads).toEqual([[0.25, 0, 0.25, 0.25, 0.25]]);
+  const amin = (b: Builder, x: Value) => b.op('ReduceMin', [x]);
+  expect((await slopes(amin, [1, 1, 2])).grads).toEqual([[0.5, 0.5, 0]]);
+});
+
+test('a norm of zero has the gradient 0', async () => {
+  expect((await slopes((b, x) => b.op('ReduceL2', [x]), [0, 0])).grads).toEqual([[0, 0]]);
+  expect((await slopes((b, x) => b.op('ReduceL1', [x]), [0, -3])).grads).toEqual([[0, -1]]);
+});
+
+test('a product with zeros moves only through a single zero', async () => {
+  const prod = (b: Builder, x: Value) => b.op('ReduceProd', [x]);
+  expect((await slopes(prod, [2, 0, 3])).grads).toEqual([[0, 6, 0]]);
+  expect((await slopes(prod, [2, 0, 0])).grads).toEqual([[0, 0, 0]]);
+});
+
+test('where never lets NaN of the branch not taken through', async () => {
+  const guarded = (b: Builder, x: Value) => {
+    const isPositive = b.op('Greater', [x, b.scalar(0)]);
+    return b.op('Where', [
+      isPositive,
+      b.op('Mul', [x, b.scalar(2)]),
+      b.op('Mul', [x, b.scalar(NaN)]),
+    ]);
+  };
+  const { y, grads } = await slopes(guarded, [1]);
+  expect(y).toEqual([2]);
+  expect(grads[0]?.[0]).toBeNaN();
+  const selected = (b: Builder, x: Value, z: Value) =>
+    b.op('Where', [b.constant(boolTensor([2], [true, false])), x, z]);
+  const chosen = await slopes(selected, [1, NaN], [NaN, 4]);
+  expect(chosen.grads).toEqual([
+    [1, 0],
+    [0, 1],
+  ]);
+});
+
+test('a power has the slope 0 for the exponent 0, and for the exponent at base 0', async () => {
+  const pow = (b: Builder, x: Value, y: Value) => b.op('Pow', [x, y]);
+  const { grads } = await slopes(pow, [0, 2], [0, 0]);
+  expect(grads[0]).toEqual([0, 0]);
+  expect(grads[1]).toEqual([0, Math.fround(Math.log(2))]);
+});
+
+test('hard swish has its kinks at -3 and 3', async () => {
+  const { grads } = await slopes((b, x) => b.op('HardSwish', [x]), [-3, 3, 0]);
+  expect(grads).toEqual([[0, 1, 0.5]]);
+});
+
+test('a value used twice gets the sum of both gradients, an unused one zeros', async () => {
+  const { grads } = await slopes((b, x, _) => b.op('Mul', [x, x]), [3, -1], [5, 5]);
+  expect(grads).toEqual([
+    [6, -2],
+    [0, 0],
+  ]);
+});
+
+test('integers and truth values stop the gradient', async () => {
+  const stepped = (b: Builder, x: Value) => {
+    const whole = b.op('Cast', [b.op('Cast', [x], { to: 7 })], { to: 1 });
+    return b.op('Add', [whole, b.op('Mul', [x, b.scalar(3)])]);
+  };
+  expect((await slopes(stepped, [1.5, 2.5])).grads).toEqual([[3, 3]]);
+});
+
+test('dropout in training passes what it kept, with its scale', async () => {
+  const drop = (b: Builder, x: Value) =>
+    b.op('Dropout', [x, b.scalar(0.5), b.constant(boolTensor([], [true]))], { seed: 7 });
+  const { y, grads } = await slopes(
+    drop,
+    Array.from({ length: 40 }, () => 1),
+  );
+  expect(y).toContain(2);
+  expect(y).toContain(0);
+  expect(grads[0]).toEqual(y);
+});
+
+test('what is read several times adds up', async () => {
+  const read = (b: Builder, x: Value) =>
+    b.op('GatherElements', [x, b.constant(intTensor([4], [0, 0, 2, 0]))]);
+  expect((await slopes(read, [5, 6, 7])).grads).toEqual([[3, 0, 1]]);
+});
+
+test('a gradient passes through float64 and back', async () => {
+  const wide = (b: Builder, x: Value) => {
+    const double = b.op('Cast', [x], { to: 11 });
+    return b.op('Cast', [b.op('Mul', [double, double])], { to: 1 });
+  };
+  expect((await slopes(wide, [1.5])).grads).toEqual([[3]]);
+});
