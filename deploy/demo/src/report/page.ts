@@ -19,9 +19,8 @@ export function reportPage(figures: DemoFigures): string {
 </head>
 <body>
 <main>
-<h1>Five hospitals, one model, no row shared</h1>
-<p class="lead">Relapse or death within five years of breast cancer surgery. Every hospital trained on its
-own patients; the aggregator received masked vectors and learned only their sums.</p>
+<h1>${String(figures.silos.length)} hospitals, one model, no row shared</h1>
+<p class="lead">${escape(figures.study)}. Every hospital trained on its own patients; the aggregator received masked vectors and learned only their sums.</p>
 <ul class="cards">
 ${card('mean AUC, federated', auc.federated.toFixed(3), `local only ${auc.local.toFixed(3)} · pooled ${auc.pooled.toFixed(3)}`)}
 ${card('rounds', String(figures.rounds.length), `${perRound(figures)} s each on average`)}

@@ -4,12 +4,12 @@ import { drawing, element, label, scale } from './svg.ts';
 const STEPS: Readonly<Record<string, string>> = {
   advertise: 'R0 keys',
   share: 'R1 shares',
-  mask: 'R2 train, mask, send',
+  mask: 'R2 train, mask',
   confirm: 'R3 confirm',
   release: 'R4 unmask',
 };
 const ORDER = Object.keys(STEPS);
-const LEFT = 150;
+const LEFT = 190;
 const RIGHT = 700;
 const LANE = 30;
 
