@@ -16,26 +16,12 @@ export const ROUND = {
     sentence: 'This silo is not in the roster of that study, or spoke for another one.',
     remedy: 'Check with the operator which studies the silo signed the charter of.',
   },
-  ROUND_STEP_EARLY: {
+  ROUND_PROTOCOL: {
     grpc: 'FAILED_PRECONDITION',
     http: 409,
-    exit: EXIT.temporary,
-    sentence: 'The round has not reached that step yet.',
-    remedy: 'Wait for the task of that step.',
-  },
-  ROUND_STEP_OVER: {
-    grpc: 'FAILED_PRECONDITION',
-    http: 409,
-    exit: EXIT.temporary,
-    sentence: 'The round has left that step; the message came too late and was not used.',
-    remedy: 'Take part in the next round; lengthen the step in the study file if this repeats.',
-  },
-  ROUND_MESSAGE_CHANGED: {
-    grpc: 'ALREADY_EXISTS',
-    http: 409,
-    exit: EXIT.integrity,
-    sentence: 'Another message of this silo was accepted for that step before.',
-    remedy: 'Make sure that only one agent runs with this identity.',
+    exit: EXIT.version,
+    sentence: 'Agent and aggregator speak different versions of the protocol.',
+    remedy: 'Upgrade the older of the two.',
   },
   ROUND_VECTOR_LENGTH: {
     grpc: 'INVALID_ARGUMENT',
@@ -50,20 +36,6 @@ export const ROUND = {
     exit: EXIT.temporary,
     sentence: 'This silo withdrew from the attempt before.',
     remedy: 'Take part in the next round.',
-  },
-  ROUND_TOO_FEW: {
-    grpc: 'ABORTED',
-    http: 409,
-    exit: EXIT.temporary,
-    sentence: 'Too few silos took part for the round to end; nothing was revealed.',
-    remedy: 'Bring the missing silos back; a new attempt starts by itself while attempts are left.',
-  },
-  ROUND_UNMASK_FAILED: {
-    grpc: 'ABORTED',
-    http: 409,
-    exit: EXIT.integrity,
-    sentence: 'The sum of the round could not be unmasked; nothing was revealed.',
-    remedy: 'Read the audit trail for the silo that is blamed; a new attempt starts by itself.',
   },
   ROUND_ATTEMPTS_SPENT: {
     grpc: 'FAILED_PRECONDITION',
@@ -171,20 +143,6 @@ export const ROUND = {
     remedy:
       'Do not go on: keep the files as evidence, restore a backup and compare with the silos.',
   },
-  ENROLMENT_INVITATION: {
-    grpc: 'PERMISSION_DENIED',
-    http: 403,
-    exit: EXIT.identity,
-    sentence: 'The invitation is unknown, expired, used before or made for another silo.',
-    remedy: 'Ask the operator for a new invitation of exactly this silo.',
-  },
-  ENROLMENT_REQUEST_INVALID: {
-    grpc: 'INVALID_ARGUMENT',
-    http: 400,
-    exit: EXIT.identity,
-    sentence: 'The enrolment request is not signed by the identity key that it carries.',
-    remedy: 'Run the enrolment again with the agent of this version.',
-  },
   ENROLMENT_UNKNOWN: {
     grpc: 'NOT_FOUND',
     http: 404,
@@ -212,19 +170,5 @@ export const ROUND = {
     exit: EXIT.usage,
     sentence: 'A silo of that name is enrolled already.',
     remedy: 'Choose another name.',
-  },
-  SILO_NAME_INVALID: {
-    grpc: 'INVALID_ARGUMENT',
-    http: 400,
-    exit: EXIT.usage,
-    sentence: 'A silo name has 1 to 63 lower-case letters, digits and inner hyphens.',
-    remedy: 'Choose such a name.',
-  },
-  ACCESS_DENIED: {
-    grpc: 'PERMISSION_DENIED',
-    http: 403,
-    exit: EXIT.identity,
-    sentence: 'This certificate may not call that method.',
-    remedy: 'Use the certificate of the right role; a revoked silo must enrol again.',
   },
 } as const satisfies CatalogueSection;

@@ -1,0 +1,119 @@
+import { dirname, resolve } from 'node:path';
+import { readYaml, type JsonSchema, type LogLevel } from '@medley/kit';
+
+/** aggregator.yaml. Paths are relative to the file that names them. */
+export interface AggregatorConfig {
+  readonly apiVersion: 'medley/v1';
+  readonly kind: 'Aggregator';
+  /** Name of the consortium, as in every certificate. */
+  readonly consortium: string;
+  /** SQLite file; made when missing. */
+  readonly database: string;
+  /** Folder of the content-addressed blobs; made when missing. */
+  readonly blobs: string;
+  /** Server key, its certificate chain up to the CA, and the CA that clients must be issued by; PEM. */
+  readonly tls: { readonly key: string; readonly certificate: string; readonly ca: string };
+  /** Private Ed25519 key of the audit log, PEM (PKCS#8); mode 0600. */
+  readonly logKey: string;
+  /** `host:port` of the two listeners; port 0 takes a free one, which endpoints.json then names. */
+  readonly listen: { readonly enrolment: string; readonly rounds: string };
+  /** Host by which silos reach this machine; it stands in endpoints.json and in invitations. */
+  readonly publicHost: string;
+  /** Written when the aggregator listens: {enrolment, rounds, pid}. */
+  readonly endpointsFile: string;
+  readonly floors: {
+    /** Fewest silos whose updates may be in an opened sum; at least 3. */
+    readonly minSurvivors: number;
+    /** Fewest silos of a roster; at least 3. */
+    readonly minRoster: number;
+    /** Fewest training rows that a study may ask of a silo. */
+    readonly minPatients: number;
+  };
+  /** A log with new entries is signed at least this often, in seconds. */
+  readonly checkpointSeconds: number;
+  /** How long a round waits for a silo whose stream broke, in milliseconds. */
+  readonly disconnectGraceMs: number;
+  /** The same after a start of the aggregator, for silos that were not seen since, in milliseconds. */
+  readonly startGraceMs: number;
+  readonly limits: {
+    /** Largest model file that is taken, in bytes. */
+    readonly maxModelBytes: number;
+  };
+  readonly logLevel: LogLevel;
+}
+
+const FILE = { type: 'string', minLength: 1 };
+const ADDRESS = { type: 'string', minLength: 3 };
+const group = (properties: object, required: readonly string[] = []): object => ({
+  type: 'object',
+  additionalProperties: false,
+  default: {},
+  ...(required.length > 0 && { required }),
+  properties,
+});
+
+/** JSON Schema of aggregator.yaml; every default stands here. */
+export const AGGREGATOR_SCHEMA: JsonSchema = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['apiVersion', 'kind', 'consortium'],
+  properties: {
+    apiVersion: { const: 'medley/v1' },
+    kind: { const: 'Aggregator' },
+    consortium: {
+      type: 'string',
+      pattern: '^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$',
+      description: 'Name of the consortium, as in every certificate.',
+    },
+    database: { ...FILE, default: 'medley.db', description: 'SQLite file; made when missing.' },
+    blobs: { ...FILE, default: 'blobs', description: 'Folder of models and vectors.' },
+    tls: group({
+      key: { ...FILE, default: 'tls.key.pem', description: 'Server key, PEM.' },
+      certificate: { ...FILE, default: 'tls.pem', description: 'Chain up to the CA, PEM.' },
+      ca: { ...FILE, default: 'ca.pem', description: 'Issuer of all certificates, PEM.' },
+    }),
+    logKey: { ...FILE, default: 'log.key.pem', description: 'Ed25519 key of the log, PEM.' },
+    listen: group({
+      enrolment: { ...ADDRESS, default: '127.0.0.1:7443', description: 'First contact of silos.' },
+      rounds: { ...ADDRESS, default: '127.0.0.1:7444', description: 'Silos and operators.' },
+    }),
+    publicHost: {
+      type: 'string',
+      minLength: 1,
+      default: '127.0.0.1',
+      description: 'Host by which silos reach this machine.',
+    },
+    endpointsFile: {
+      ...FILE,
+      default: 'endpoints.json',
+      description: 'Written when the aggregator listens.',
+    },
+    floors: group({
+      minSurvivors: { type: 'integer', minimum: 3, maximum: 200, default: 3 },
+      minRoster: { type: 'integer', minimum: 3, maximum: 200, default: 3 },
+      minPatients: { type: 'integer', minimum: 1, default: 11 },
+    }),
+    checkpointSeconds: { type: 'integer', minimum: 1, maximum: 3600, default: 60 },
+    disconnectGraceMs: { type: 'integer', minimum: 0, maximum: 600_000, default: 2000 },
+    startGraceMs: { type: 'integer', minimum: 0, maximum: 600_000, default: 10_000 },
+    limits: group({
+      maxModelBytes: { type: 'integer', minimum: 1, maximum: 2 ** 31, default: 64 * 2 ** 20 },
+    }),
+    logLevel: { enum: ['debug', 'info', 'warn', 'error', 'silent'], default: 'info' },
+  },
+};
+
+/** Reads aggregator.yaml and makes its paths absolute. Throws CONFIG_UNREADABLE, CONFIG_INVALID. */
+export async function readAggregatorConfig(file: string): Promise<AggregatorConfig> {
+  const { value } = await readYaml<AggregatorConfig>(file, AGGREGATOR_SCHEMA);
+  const at = (path: string): string => resolve(dirname(file), path);
+  const { key, certificate, ca } = value.tls;
+  return {
+    ...value,
+    database: at(value.database),
+    blobs: at(value.blobs),
+    tls: { key: at(key), certificate: at(certificate), ca: at(ca) },
+    logKey: at(value.logKey),
+    endpointsFile: at(value.endpointsFile),
+  };
+}

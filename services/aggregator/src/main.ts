@@ -1,0 +1,61 @@
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import tls from 'node:tls';
+import { Command } from 'commander';
+import { createLogger, createTerminal, systemClock, systemRng, writeDurably } from '@medley/kit';
+import { createAggregator, publicEndpoints } from './app.ts';
+import { openBlobs } from './blob/blobs.ts';
+import { readAggregatorConfig } from './config.ts';
+import { readKeys } from './keys.ts';
+import { prismaStore } from './store/prisma.ts';
+
+tls.DEFAULT_MIN_VERSION = 'TLSv1.3';
+
+const { version } = JSON.parse(
+  readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
+) as { version: string };
+
+const program = new Command('medley-aggregator')
+  .description('Run enrolment, studies and rounds of a consortium, and learn only sums.')
+  .version(version);
+
+program
+  .command('serve')
+  .description('go on where the last run stopped, and serve until SIGTERM')
+  .requiredOption('--config <file>', 'aggregator.yaml, as `medley consortium init` writes it')
+  .addHelpText(
+    'after',
+    `
+Two listeners: enrolment (server TLS, for the first contact of a hospital) and rounds (mutual TLS 1.3,
+for enrolled hospitals and operators). Their addresses are written to endpoints.json when they are up.
+Killing the process at any point loses nothing that was acknowledged: start it again.
+
+  medley-aggregator serve --config aggregator/aggregator.yaml
+`,
+  )
+  .action(async ({ config: file }: { config: string }) => {
+    const stopped = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
+    const config = await readAggregatorConfig(file);
+    const logger = createLogger('medley-aggregator', config.logLevel);
+    // Paths and numbers only: secrets stand in files of their own.
+    logger.info('configuration', { path: file, detail: JSON.stringify(config) });
+    const keys = await readKeys(config);
+    const store = await prismaStore(config.database, systemClock.nowMs());
+    const blobs = await openBlobs(config.blobs, systemRng);
+    const parts = { config, clock: systemClock, rng: systemRng, logger, store, blobs, keys };
+    const aggregator = await createAggregator(parts);
+    const endpoints = { ...publicEndpoints(config, aggregator), pid: process.pid };
+    await writeDurably(config.endpointsFile, `${JSON.stringify(endpoints)}\n`);
+    logger.info('listening', { address: endpoints.rounds });
+    await stopped;
+    logger.info('stopping');
+    await aggregator.close();
+    await store.close();
+  });
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  const { stdout, stderr, env } = process;
+  process.exitCode = createTerminal({ stdout, stderr, env, json: false }).fail(error);
+}

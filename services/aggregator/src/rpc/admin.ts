@@ -1,0 +1,236 @@
+import { fromBase64, MedleyError, toHex } from '@medley/kit';
+import {
+  Admin,
+  serve,
+  type AdminMethods,
+  type CallContext,
+  type Handlers,
+  type ProposeStudyReply,
+  type ProposeStudyRequest__Output,
+  type Served,
+  type SiloSummary,
+  type StudyStatus,
+} from '@medley/rpc';
+import type { Blobs } from '../blob/blobs.ts';
+import type { EnrolmentDesk } from '../enrolment/enrolment.ts';
+import { waitFor } from '../rounds/scheduler.ts';
+import type { Signal } from '../rounds/signal.ts';
+import type { SiloRow } from '../store/rows.ts';
+import type { StudyDesk } from '../studies/desk.ts';
+import { proposeStudy, type ProposalParts } from '../studies/proposal.ts';
+import {
+  statusOf,
+  summarise,
+  type RoundReport,
+  type Status,
+  type StatusParts,
+} from '../studies/status.ts';
+import { asChunks, blobRef, inOrder, needed, splitHead, wholeNumber } from './fields.ts';
+import type { Library } from './library.ts';
+
+export interface AdminParts extends ProposalParts, StatusParts {
+  readonly enrolment: EnrolmentDesk;
+  readonly desk: StudyDesk;
+  readonly library: Library;
+  readonly changed: Signal;
+  readonly blobs: Blobs;
+  readonly maxModelBytes: number;
+}
+
+/** Byte counts grow without a change being announced; a watched status is looked at this often. */
+const WATCH_MS = 1000;
+
+/** The service that operators call. Who calls was checked by `authorise` before any handler. */
+export function adminService(parts: AdminParts): Served {
+  return serve(Admin, { ...siloHandlers(parts), ...studyHandlers(parts), ...modelHandlers(parts) });
+}
+
+type SiloMethods = 'invite' | 'listSilos' | 'getEnrolment' | 'approveSilo' | 'refuseSilo';
+
+function siloHandlers(parts: AdminParts): Pick<Handlers<AdminMethods>, SiloMethods> {
+  const { enrolment, store, presence } = parts;
+  return {
+    invite: async ({ silo, invitationId, secretHash, expiresMs }, context) => {
+      const order = {
+        silo,
+        invitationId,
+        secretHash: new Uint8Array(secretHash),
+        expiresMs: wholeNumber(expiresMs, 'expires_ms'),
+      };
+      await enrolment.invite(order, operatorOf(context));
+      return {};
+    },
+    listSilos: async () => {
+      const rows = await store.tables.silos.list();
+      return { silos: rows.map((row) => siloSummary(row, presence.isAttending(row.name))) };
+    },
+    getEnrolment: async ({ silo }) => {
+      const pending = await enrolment.pending(silo);
+      const { id, csrPem, identityKey, fingerprint, invitationId, signature } = pending;
+      const secretHash = toHex(pending.secretHash);
+      const request = { silo: pending.silo, csrPem, identityKey, invitationId, signature };
+      return { requestId: id, fingerprint, secretHash, ...request };
+    },
+    approveSilo: async ({ requestId, certificatePem }, context) => {
+      await enrolment.approve(requestId, certificatePem, operatorOf(context));
+      return {};
+    },
+    refuseSilo: async ({ requestId, reason }, context) => {
+      await enrolment.refuse(requestId, reason, operatorOf(context));
+      return {};
+    },
+  };
+}
+
+type StudyMethods =
+  'proposeStudy' | 'startStudy' | 'getStudyStatus' | 'watchStudy' | 'listAllStudies';
+
+function studyHandlers(parts: AdminParts): Pick<Handlers<AdminMethods>, StudyMethods> {
+  const { desk, changed, clock, ledger, store } = parts;
+  return {
+    proposeStudy: async (requests, context) => {
+      const reply = await propose(parts, requests, operatorOf(context));
+      await ledger.checkpoint();
+      changed.raise();
+      return reply;
+    },
+    startStudy: async ({ study }, context) => {
+      await desk.start(study, operatorOf(context));
+      await ledger.checkpoint();
+      changed.raise();
+      return {};
+    },
+    getStudyStatus: async ({ study }) => studyStatus(await statusOf(parts, await desk.get(study))),
+    watchStudy: async function* ({ study }, { signal }) {
+      let last = '';
+      while (!signal.aborted) {
+        const seen = changed.version;
+        const status = await statusOf(parts, await desk.get(study));
+        const message = studyStatus(status);
+        const text = JSON.stringify(message);
+        if (text !== last) yield message;
+        last = text;
+        const { state } = status.summary;
+        if (state !== 'proposed' && state !== 'active') return;
+        await waitFor(changed, seen, clock.nowMs() + WATCH_MS, clock, signal);
+      }
+    },
+    listAllStudies: async () => {
+      const rows = await store.tables.studies.list();
+      return { studies: await Promise.all(rows.map((row) => summarise(parts, row))) };
+    },
+  };
+}
+
+type ModelMethods = 'getModel' | 'fetchModel';
+
+function modelHandlers(parts: AdminParts): Pick<Handlers<AdminMethods>, ModelMethods> {
+  const { desk, store, library, blobs, ledger } = parts;
+  return {
+    getModel: async ({ study }, context) => {
+      const row = await desk.get(study);
+      const closed = await store.tables.rounds.newestClosed(study);
+      if (!closed) throw new MedleyError('STUDY_STATE', `no round of ${study} has closed yet`);
+      await ledger.change(async ({ record }) => {
+        const recipient = operatorOf(context);
+        await record({
+          type: 'model.exported',
+          actor: { kind: 'operator', id: recipient },
+          outcome: 'ok',
+          study,
+          data: { modelHash: row.modelState.hash, recipient },
+        });
+      });
+      return {
+        state: blobRef(row.modelState),
+        onnx: blobRef(row.model),
+        studyFile: row.studyFile,
+        round: closed.round,
+        charterHash: row.charterHash,
+      };
+    },
+    fetchModel: async function* ({ sha256, offset }) {
+      const hash = toHex(sha256);
+      await library.find(hash);
+      const from = wholeNumber(offset, 'offset');
+      yield* asChunks(blobs.read(hash, from), from);
+    },
+  };
+}
+
+async function propose(
+  parts: AdminParts,
+  requests: AsyncIterable<ProposeStudyRequest__Output>,
+  operator: string,
+): Promise<ProposeStudyReply> {
+  const { head, rest } = await splitHead(requests);
+  const { studyFile, model, silos } = needed(head.head, 'head');
+  const announced = needed(model, 'model');
+  const name = await parts.blobs.receive(inOrder(modelChunks(rest)), {
+    hash: toHex(announced.sha256),
+    sizeBytes: wholeNumber(announced.sizeBytes, 'size_bytes'),
+    limitBytes: parts.maxModelBytes,
+  });
+  const proposal = {
+    studyFile: new Uint8Array(studyFile),
+    model: await parts.blobs.readAll(name.hash),
+    silos,
+  };
+  const row = await proposeStudy(parts, proposal, operator);
+  const { charter } = parts.agreements.of(row);
+  return {
+    study: row.name,
+    charterHash: row.charterHash,
+    roster: charter.roster.map(({ index, silo, identityKey }) => ({
+      index,
+      silo,
+      identityKey: fromBase64(identityKey) ?? new Uint8Array(),
+    })),
+  };
+}
+
+async function* modelChunks(
+  messages: AsyncIterable<ProposeStudyRequest__Output>,
+): AsyncGenerator<NonNullable<ProposeStudyRequest__Output['model']>> {
+  for await (const { model } of messages) yield needed(model, 'model');
+}
+
+function siloSummary(row: SiloRow, attending: boolean): SiloSummary {
+  return {
+    silo: row.name,
+    state: row.state,
+    fingerprint: row.fingerprint,
+    certificateSerial: row.certificateSerial ?? '',
+    certificateExpiresMs: String(row.certificateExpiresMs ?? 0),
+    lastSeenMs: String(row.lastSeenMs),
+    attending,
+  };
+}
+
+function studyStatus({ summary, rounds, waitingFor }: Status): StudyStatus {
+  return { summary, rounds: rounds.map(roundStatus), waitingFor };
+}
+
+function roundStatus(report: RoundReport): NonNullable<StudyStatus['rounds']>[number] {
+  const { row, step, steps, sharers, survivors, dropped } = report;
+  return {
+    round: row.round,
+    attempt: row.attempt,
+    kind: row.kind,
+    step,
+    openedMs: String(row.openedMs),
+    closedMs: String(row.closedMs ?? 0),
+    sharers: [...sharers],
+    survivors: [...survivors],
+    dropped: [...dropped],
+    bytesUp: String(report.bytesUp),
+    bytesDown: String(report.bytesDown),
+    metrics: row.outcome?.metrics ?? new Uint8Array(),
+    abortCode: row.abortCode ?? '',
+    steps: steps.map((one) => ({ step: one.step, atMs: String(one.atMs) })),
+  };
+}
+
+function operatorOf(context: CallContext): string {
+  return needed(context.peer, 'certificate').name;
+}
