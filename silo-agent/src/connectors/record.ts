@@ -56,10 +56,16 @@ export async function* readRecords(path: string, dialect: TextDialect): AsyncGen
 
 /** The coded error for a file that cannot be opened or read. */
 export function unreadable(source: string, cause: unknown): MedleyError {
-  const reason = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown reason';
+  const reason = codeOf(cause) ?? 'unknown reason';
   return new MedleyError('DATA_FILE_UNREADABLE', `${source}: cannot be read (${reason})`, {
     cause,
   });
+}
+
+/** Node's error code. Not by instanceof, which fails for errors of another realm. */
+function codeOf(caught: unknown): string | undefined {
+  const isCoded = typeof caught === 'object' && caught !== null && 'code' in caught;
+  return isCoded ? String(caught.code) : undefined;
 }
 
 async function* decoded(path: string, encoding: TextDialect['encoding']): AsyncGenerator<string> {
@@ -77,13 +83,16 @@ const QUOTING: Readonly<Partial<Record<string, string>>> = {
   CSV_MAX_RECORD_SIZE: 'a row is longer than 1 MiB: is a quote never closed?',
 };
 
+/** Node's code for bytes that are not in the decoder's encoding (Node.js errors documentation). */
+const BAD_ENCODING = 'ERR_ENCODING_INVALID_ENCODED_DATA';
+
 function formatError(caught: unknown, source: string, line: number): MedleyError {
   // csv-parse quotes the cell in its message: neither it nor the error itself goes further.
   if (caught instanceof CsvError) {
     const rule = QUOTING[caught.code] ?? `does not parse (${caught.code})`;
     return new MedleyError('DATA_FORMAT_INVALID', `${source}: near line ${line}: ${rule}`);
   }
-  if (caught instanceof TypeError) {
+  if (codeOf(caught) === BAD_ENCODING) {
     const rule = `near line ${line}: is not in the encoding of its connector`;
     return new MedleyError('DATA_FORMAT_INVALID', `${source}: ${rule}`);
   }

@@ -1,4 +1,4 @@
-import type { Charter, RoundKind, Study } from '@medley/study';
+import type { Charter, RoundKind, SlotValues, Study } from '@medley/study';
 import type { SiteData } from '../connectors/site.ts';
 
 /** What every task of one study needs; the worker caches sessions and data under it. */
@@ -19,17 +19,14 @@ export interface WorkTask extends WorkStudy {
   readonly seed: string;
 }
 
-/** Values per slot of `layoutFor(study, charter, kind)`, before quantisation. */
-export type SlotValues = Readonly<Record<string, Float64Array>>;
-
 /** Exact figures of one model on one group of test rows at this site. */
 export interface LocalMetrics {
   /** Test rows. */
   readonly count: number;
   /** Mean binary cross-entropy. */
   readonly loss: number;
-  /** Area under the ROC curve, ties counted 1/2; undefined when a class is absent. */
-  readonly auc: number | undefined;
+  /** Area under the ROC curve, ties counted 1/2; null when a class is absent. */
+  readonly auc: number | null;
   readonly brier: number;
 }
 
@@ -45,9 +42,8 @@ export interface LocalSummary {
   /** Present for `training` only. */
   readonly training?: {
     readonly steps: number;
-    /** Mean loss of the first and of the last local epoch's steps. */
-    readonly firstLoss: number;
-    readonly lastLoss: number;
+    /** Mean over the steps of each batch's loss before its update. */
+    readonly meanLoss: number;
     /** L2 norm of the update before clipping. */
     readonly updateNormL2: number;
     readonly isClipped: boolean;
@@ -56,6 +52,7 @@ export interface LocalSummary {
 }
 
 export interface WorkResult {
+  /** Values per slot of `layoutFor(study, charter, kind)`, before quantisation. */
   readonly values: SlotValues;
   readonly summary: LocalSummary;
 }
@@ -73,7 +70,7 @@ export interface LocalWork {
   /**
    * Performs the task. Cancelling is cooperative: after `signal` aborts, the promise rejects with
    * INTERRUPTED within about one second, when the running chunk is through. Throws DATA_* for
-   * faults of the site's data, MODEL_* for the model, TRAINING_DIVERGED for a non-finite update.
+   * faults of the site's data, MODEL_* for the model, TRAINING_NOT_FINITE or UPDATE_NOT_FINITE for training that diverged.
    */
   perform(
     task: WorkTask,

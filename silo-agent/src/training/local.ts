@@ -1,0 +1,43 @@
+import { MedleyError, type Clock } from '@medley/kit';
+import { Engine } from './engine.ts';
+import { performRound } from './localRound.ts';
+import type { LocalWork, WorkProgress, WorkResult, WorkTask } from './work.ts';
+
+/** Local work in the calling thread, which it blocks for up to a chunk at a time. */
+export class InThreadWork implements LocalWork {
+  readonly #engine = new Engine();
+  readonly #clock: Clock;
+  readonly #closing = new AbortController();
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  perform(
+    task: WorkTask,
+    signal?: AbortSignal,
+    onProgress?: (progress: WorkProgress) => void,
+  ): Promise<WorkResult> {
+    const result = this.#last.then(async () => {
+      if (this.#closing.signal.aborted) throw closed();
+      const either = signal
+        ? AbortSignal.any([signal, this.#closing.signal])
+        : this.#closing.signal;
+      return performRound(this.#engine, task, { clock: this.#clock, signal: either, onProgress });
+    });
+    this.#last = result.catch(() => undefined);
+    return result;
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#last;
+    await this.#engine.close();
+  }
+}
+
+/** For work that is asked of a closed port. */
+export function closed(): MedleyError<'INTERRUPTED'> {
+  return new MedleyError('INTERRUPTED', 'local work is closed');
+}
