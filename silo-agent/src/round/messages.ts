@@ -1,0 +1,108 @@
+import { isMedleyError, type ErrorCode, type MedleyError } from '@medley/kit';
+import {
+  collectChunks,
+  toChunks,
+  type Chunk__Output,
+  type Client,
+  type RoundsMethods,
+  type SubmitRequest,
+} from '@medley/rpc';
+import {
+  vectorBytes,
+  type Advert,
+  type Confirmation,
+  type MaskedHeader,
+  type Release,
+  type SharesMessage,
+} from '@medley/secagg';
+import type { BlobName, RoundId } from './task.ts';
+
+/** What a runner says to the aggregator. A message said twice counts once. */
+export interface RoundMessages {
+  /** Content of the announced hash and size. Throws RPC_CHUNK_* and what the aggregator refuses with. */
+  fetchBlob(blob: BlobName, limitBytes: number, signal: AbortSignal): Promise<Uint8Array>;
+  advertise(id: RoundId, advert: Advert, signal: AbortSignal): Promise<void>;
+  share(id: RoundId, shares: SharesMessage, signal: AbortSignal): Promise<void>;
+  submit(
+    id: RoundId,
+    header: MaskedHeader,
+    masked: Uint32Array,
+    signal: AbortSignal,
+  ): Promise<void>;
+  confirm(id: RoundId, confirmation: Confirmation, signal: AbortSignal): Promise<void>;
+  release(id: RoundId, release: Release, signal: AbortSignal): Promise<void>;
+  /** Says that this silo leaves the attempt, and with which code. */
+  withdraw(id: RoundId, code: string, signal: AbortSignal): Promise<void>;
+}
+
+/** {@link RoundMessages} over gRPC. The client's owner closes it. */
+export function grpcMessages(client: Client<RoundsMethods>): RoundMessages {
+  return {
+    fetchBlob: (blob, limit, signal) =>
+      collectChunks(resumed(client, blob, signal), { ...blob, limit }),
+    advertise: async (key, advert, signal) => {
+      await client.advertise({ key, advert }, { signal });
+    },
+    share: async (key, shares, signal) => {
+      const { silo, boxes, seedCommitment, signature } = shares;
+      await client.share({ key, silo, boxes: [...boxes], seedCommitment, signature }, { signal });
+    },
+    submit: async (key, header, masked, signal) => {
+      await client.submit(submission(key, header, vectorBytes(masked)), { signal });
+    },
+    confirm: async (key, confirmation, signal) => {
+      await client.confirm({ key, confirmation }, { signal });
+    },
+    release: async (key, release, signal) => {
+      const { silo, seedShares, keyShares, signature } = release;
+      await client.release(
+        { key, silo, seedShares: [...seedShares], keyShares: [...keyShares], signature },
+        { signal },
+      );
+    },
+    withdraw: async (key, code, signal) => {
+      await client.withdraw({ key, code }, { signal });
+    },
+  };
+}
+
+/** Failures of the way between or of the moment, after which the same call may simply be made again. */
+const PASSING: readonly ErrorCode[] = [
+  ...(['RPC_UNAVAILABLE', 'RPC_DEADLINE', 'RPC_PEER_FAILED', 'RPC_TLS_REFUSED'] as const),
+  ...(['STORE_UNUSABLE', 'STORE_CONFLICT'] as const),
+];
+
+/** True when the same call may get through later, unchanged. */
+export function isPassing(caught: unknown): caught is MedleyError {
+  return isMedleyError(caught) && PASSING.includes(caught.code);
+}
+
+function* submission(
+  key: RoundId,
+  header: MaskedHeader,
+  vector: Uint8Array,
+): Generator<SubmitRequest> {
+  yield { header: { key, header, sizeBytes: String(vector.length) } };
+  for (const chunk of toChunks(vector)) yield { chunk };
+}
+
+/** A transfer that goes on where it broke off, as long as each connection brings something. */
+async function* resumed(
+  client: Client<RoundsMethods>,
+  { sha256 }: BlobName,
+  signal: AbortSignal,
+): AsyncGenerator<Chunk__Output> {
+  let at = 0;
+  for (;;) {
+    const startedAt = at;
+    try {
+      for await (const chunk of client.fetchBlob({ sha256, offset: String(at) }, { signal })) {
+        at += chunk.data.length;
+        yield chunk;
+      }
+      return;
+    } catch (caught) {
+      if (!isPassing(caught) || at === startedAt) throw caught;
+    }
+  }
+}

@@ -1,0 +1,162 @@
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  fromBase64,
+  MedleyError,
+  syncFolder,
+  toBase64,
+  writeDurably,
+  type JsonSchema,
+} from '@medley/kit';
+import {
+  deserializeSilo,
+  serializeSilo,
+  vectorBytes,
+  vectorFromBytes,
+  type SessionTerms,
+  type SiloState,
+} from '@medley/secagg';
+import { readDocument, readIfThere, writeDocument } from '../file.ts';
+import type { RoundId } from './task.ts';
+
+/** One attempt as it stands on disk. `ended`: this silo gave it up; it holds no secret any more. */
+interface SessionFile {
+  readonly medley: 'session/v1';
+  readonly round: number;
+  readonly attempt: number;
+  /** Model state that the session is bound to, hex. */
+  readonly modelHash: string;
+  readonly phase: SiloState['phase'] | 'ended';
+  /** `serializeSilo`, base64; absent once ended. */
+  readonly state?: string;
+}
+
+const SCHEMA: JsonSchema = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['medley', 'round', 'attempt', 'modelHash', 'phase'],
+  properties: {
+    medley: { const: 'session/v1' },
+    round: { type: 'integer', minimum: 0 },
+    attempt: { type: 'integer', minimum: 1 },
+    modelHash: { type: 'string', pattern: '^[0-9a-f]{64}$' },
+    phase: { enum: ['advertised', 'shared', 'masked', 'confirmed', 'released', 'ended'] },
+    state: { type: 'string' },
+  },
+};
+
+/** What is known of one attempt without its terms. */
+export type SessionSummary = Pick<SessionFile, 'round' | 'attempt' | 'phase'>;
+
+/**
+ * Single-use states of one study's rounds, one file an attempt. `save` returns when the state
+ * survives a power cut, and only then may its message leave. Files are 0600 in a folder of 0700: they
+ * hold mask keys and shares.
+ */
+export class Sessions {
+  readonly #folder: string;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /**
+   * The state of the attempt, `ended`, or undefined when there never was one. Throws
+   * SECAGG_EQUIVOCATION when it is bound to another model than `terms` says, AGENT_STATE_INVALID and
+   * SECAGG_STATE_INVALID when it cannot be read.
+   */
+  async load(terms: SessionTerms): Promise<SiloState | 'ended' | undefined> {
+    const file = await this.#read(terms);
+    if (!file) return undefined;
+    if (file.phase === 'ended' || file.state === undefined) return 'ended';
+    if (file.modelHash !== terms.modelHash) {
+      throw new MedleyError('SECAGG_EQUIVOCATION', 'the attempt was begun with another model');
+    }
+    return deserializeSilo(fromBase64(file.state) ?? new Uint8Array(), terms);
+  }
+
+  /** Every attempt that is on disk, in order. */
+  async list(): Promise<readonly SessionSummary[]> {
+    const found: SessionSummary[] = [];
+    for (const name of await namesIn(this.#folder)) {
+      const [, round, attempt] = /^(\d+)-(\d+)\.json$/.exec(name) ?? [];
+      const file =
+        round === undefined
+          ? undefined
+          : await this.#read({ round: Number(round), attempt: Number(attempt) });
+      if (file) found.push(file);
+    }
+    return found.sort((a, b) => a.round - b.round || a.attempt - b.attempt);
+  }
+
+  /** Throws FILE_UNWRITABLE; then nothing may be sent. */
+  async save(state: SiloState): Promise<void> {
+    const { round, attempt, modelHash } = state.terms;
+    await this.#write({
+      medley: 'session/v1',
+      round,
+      attempt,
+      modelHash,
+      phase: state.phase,
+      state: toBase64(serializeSilo(state)),
+    });
+  }
+
+  /**
+   * Marks an attempt that this silo leaves for good and forgets its secrets, so that a later message
+   * under the same session finds no keys. A released attempt stays as it is: that it was released is
+   * what forbids another attempt.
+   */
+  async end(id: Pick<RoundId, 'round' | 'attempt'>, modelHash: string): Promise<void> {
+    const { round, attempt } = id;
+    if ((await this.#read(id))?.phase === 'released') return;
+    await this.#write({ medley: 'session/v1', round, attempt, modelHash, phase: 'ended' });
+    await this.dropVector(id);
+  }
+
+  /** Keeps the masked vector, so that an upload can be repeated bit for bit after a restart. */
+  async saveVector(id: Pick<RoundId, 'round' | 'attempt'>, masked: Uint32Array): Promise<void> {
+    await writeDurably(this.#vectorFile(id), vectorBytes(masked));
+  }
+
+  /** The masked vector of the attempt, undefined when it was not kept. */
+  async loadVector(id: Pick<RoundId, 'round' | 'attempt'>): Promise<Uint32Array | undefined> {
+    const bytes = await readIfThere(this.#vectorFile(id));
+    return bytes && vectorFromBytes(bytes);
+  }
+
+  async dropVector(id: Pick<RoundId, 'round' | 'attempt'>): Promise<void> {
+    await rm(this.#vectorFile(id), { force: true });
+  }
+
+  /** Removes everything of rounds up to and including `round`, whose end is recorded elsewhere. */
+  async forget(round: number): Promise<void> {
+    for (const name of await namesIn(this.#folder)) {
+      const number = /^(\d+)-\d+\.(?:json|vector)$/.exec(name)?.[1];
+      if (number !== undefined && Number(number) <= round)
+        await rm(join(this.#folder, name), { force: true });
+    }
+    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+    await syncFolder(this.#folder);
+  }
+
+  async #read(id: Pick<RoundId, 'round' | 'attempt'>): Promise<SessionFile | undefined> {
+    return readDocument<SessionFile>(this.#file(id), SCHEMA);
+  }
+
+  async #write(file: SessionFile): Promise<void> {
+    await writeDocument(this.#file(file), file);
+  }
+
+  #file({ round, attempt }: Pick<RoundId, 'round' | 'attempt'>): string {
+    return join(this.#folder, `${String(round)}-${String(attempt)}.json`);
+  }
+
+  #vectorFile({ round, attempt }: Pick<RoundId, 'round' | 'attempt'>): string {
+    return join(this.#folder, `${String(round)}-${String(attempt)}.vector`);
+  }
+}
+
+async function namesIn(folder: string): Promise<readonly string[]> {
+  return readdir(folder).catch(() => []);
+}
