@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { exportModel } from './export.ts';
-import { decodeModel } from './graph/codec.ts';
+import { decodeModel } from './file/codec.ts';
 import { initialParameters, inspectModel } from './inspect.ts';
 import { buildMlp } from './mlp.ts';
 import { Session } from './session.ts';
@@ -77,7 +77,7 @@ describe('an exported model', () => {
       ...wrong,
     };
     expect(() => exportModel(model, weights, { standardise })).toThrow(
-      expect.objectContaining({ code }) as Error,
+      expect.objectContaining({ code }),
     );
   });
 });

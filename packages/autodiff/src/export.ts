@@ -1,8 +1,8 @@
 import { MedleyError } from '@medley/kit';
 import type { onnx } from './generated/onnx.js';
-import { encodeModel } from './graph/codec.ts';
+import { encodeModel } from './file/codec.ts';
 import { bytesOf, floatTensor } from './graph/tensor.ts';
-import { writeTensor } from './graph/writer.ts';
+import { writeTensor } from './file/writer.ts';
 import { loadModel, parameterCount, type Model } from './model.ts';
 
 /** What to build into an exported model beside its weights. */

@@ -1,6 +1,6 @@
 import { MedleyError } from '@medley/kit';
 import { differentiate } from './differentiate.ts';
-import { writeModel } from './graph/writer.ts';
+import { writeModel } from './file/writer.ts';
 import { loadModel, placeAlone } from './model.ts';
 import { gradientPath, unsupportedNodes } from './path.ts';
 import { ENGINE_VERSION } from './training/manifest.ts';

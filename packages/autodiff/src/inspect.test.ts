@@ -3,7 +3,7 @@ import { initialParameters, inspectModel } from './inspect.ts';
 import { buildMlp } from './mlp.ts';
 import { Builder } from './graph/builder.ts';
 import { floatTensor } from './graph/tensor.ts';
-import { writeModel } from './graph/writer.ts';
+import { writeModel } from './file/writer.ts';
 import { infer } from './ops/registry.ts';
 import { buildTraining } from './training/build.ts';
 
@@ -57,7 +57,7 @@ describe('the model builder', () => {
 
   test.each([{ features: 0 }, { hidden: [1.5] }, { outputs: -1 }])('refuses %j', (wrong) => {
     expect(() => buildMlp({ ...form, ...wrong })).toThrow(
-      expect.objectContaining({ code: 'TRAINING_OPTIONS_INVALID' }) as Error,
+      expect.objectContaining({ code: 'TRAINING_OPTIONS_INVALID' }),
     );
   });
 });
@@ -93,8 +93,8 @@ describe('a model that cannot be trained', () => {
     expect(() => buildTraining(blocked(), { loss: 'mse', optimizer: { kind: 'sgd' } })).toThrow(
       expect.objectContaining({
         code: 'MODEL_UNSUPPORTED_OPERATOR',
-        message: expect.stringMatching(/^2 nodes(.|\n)*strange(.|\n)*Det/) as string,
-      }) as Error,
+        message: expect.stringMatching(/^2 nodes(.|\n)*strange(.|\n)*Det/),
+      }),
     );
   });
 
@@ -108,9 +108,9 @@ describe('a model that cannot be trained', () => {
         optimizer: { kind: 'sgd' },
         ...(output ? { output } : {}),
       });
-    expect(build(empty)).toThrow(expect.objectContaining({ code: 'MODEL_NO_PARAMETERS' }) as Error);
+    expect(build(empty)).toThrow(expect.objectContaining({ code: 'MODEL_NO_PARAMETERS' }));
     expect(build(buildMlp(form), 'other')).toThrow(
-      expect.objectContaining({ code: 'MODEL_VALUE_UNKNOWN' }) as Error,
+      expect.objectContaining({ code: 'MODEL_VALUE_UNKNOWN' }),
     );
   });
 });

@@ -1,4 +1,4 @@
-import { safeInteger } from './graph/codec.ts';
+import { safeInteger } from './file/codec.ts';
 import type { Value } from './graph/graph.ts';
 import type { Dim } from './graph/shape.ts';
 import { flatParameters, loadModel, parameterCount, placeAlone, type Parameter } from './model.ts';

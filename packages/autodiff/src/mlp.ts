@@ -1,7 +1,7 @@
 import { MedleyError, seededRng, uniformReal } from '@medley/kit';
 import { Builder } from './graph/builder.ts';
 import { floatTensor } from './graph/tensor.ts';
-import { writeModel } from './graph/writer.ts';
+import { writeModel } from './file/writer.ts';
 import { infer } from './ops/registry.ts';
 import { ENGINE_VERSION } from './training/manifest.ts';
 

@@ -1,14 +1,14 @@
 import { MedleyError } from '@medley/kit';
 import type { onnx } from './generated/onnx.js';
 import { Builder } from './graph/builder.ts';
-import { decodeModel, safeInteger } from './graph/codec.ts';
+import { decodeModel, safeInteger } from './file/codec.ts';
 import { isFloat } from './graph/dtype.ts';
-import { fold } from './graph/fold.ts';
+import { fold } from './file/fold.ts';
 import type { Graph, Value } from './graph/graph.ts';
 import { place, type Placed } from './graph/place.ts';
-import { readGraph } from './graph/reader.ts';
+import { readGraph } from './file/reader.ts';
 import { elementCount, floatsOf, type Tensor } from './graph/tensor.ts';
-import { upgrade } from './graph/upgrade.ts';
+import { upgrade } from './file/upgrade.ts';
 import { infer } from './ops/registry.ts';
 import { differentiableInputs, gradientPath } from './path.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { Builder } from '../graph/builder.ts';
 import { floatTensor } from '../graph/tensor.ts';
-import { writeModel } from '../graph/writer.ts';
+import { writeModel } from '../file/writer.ts';
 import { infer } from '../ops/registry.ts';
 import { buildTraining } from '../training/build.ts';
 import type { TensorInput } from '../training/feed.ts';

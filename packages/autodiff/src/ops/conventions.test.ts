@@ -3,7 +3,7 @@ import { gradient } from '../gradient.ts';
 import { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
 import { boolTensor, intTensor } from '../graph/tensor.ts';
-import { writeModel } from '../graph/writer.ts';
+import { writeModel } from '../file/writer.ts';
 import { Session } from '../session.ts';
 import { infer } from './registry.ts';
 
@@ -106,7 +106,7 @@ test('hard swish has its kinks at -3 and 3', async () => {
 });
 
 test('a value used twice gets the sum of both gradients, an unused one zeros', async () => {
-  const { grads } = await slopes((b, x, _) => b.op('Mul', [x, x]), [3, -1], [5, 5]);
+  const { grads } = await slopes((b, x) => b.op('Mul', [x, x]), [3, -1], [5, 5]);
   expect(grads).toEqual([
     [6, -2],
     [0, 0],

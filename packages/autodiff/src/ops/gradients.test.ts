@@ -5,7 +5,7 @@ import { Builder } from '../graph/builder.ts';
 import type { AttributeInput } from '../graph/graph.ts';
 import type { Dim } from '../graph/shape.ts';
 import { floatTensor, intTensor, type Tensor } from '../graph/tensor.ts';
-import { writeModel } from '../graph/writer.ts';
+import { writeModel } from '../file/writer.ts';
 import { Session, type RuntimeTensor } from '../session.ts';
 import { infer, OPERATORS } from './registry.ts';
 

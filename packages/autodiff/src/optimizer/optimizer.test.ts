@@ -101,7 +101,7 @@ describe('an optimizer is refused', () => {
     ['of an unknown kind', { kind: 'lion' } as unknown as OptimizerOptions],
   ])('%s', (_, optimizer) => {
     expect(() => buildTraining(model, { loss: 'mse', optimizer })).toThrow(
-      expect.objectContaining({ code: 'TRAINING_OPTIONS_INVALID' }) as Error,
+      expect.objectContaining({ code: 'TRAINING_OPTIONS_INVALID' }),
     );
   });
 });

@@ -2,7 +2,7 @@ import { MedleyError, sha256, toHex } from '@medley/kit';
 import { isFloat } from '../graph/dtype.ts';
 import type { Value } from '../graph/graph.ts';
 import { shapeText, type Shape } from '../graph/shape.ts';
-import { OPSET, writeModel } from '../graph/writer.ts';
+import { OPSET, writeModel } from '../file/writer.ts';
 import { LOSSES } from '../loss/loss.ts';
 import { LOSS } from '../loss/registry.ts';
 import { loadModel, parameterCount, placeAlone, type Model } from '../model.ts';

@@ -148,14 +148,14 @@ describe('a trainer', () => {
     const rows = batch(order.subarray(0, 4));
     await expect(trainer.step({ ...start, ...rows, learningRate: 1e39 })).rejects.toMatchObject({
       code: 'TRAINING_NOT_FINITE',
-      message: expect.stringContaining('net.0.weight') as string,
+      message: expect.stringContaining('net.0.weight'),
     });
     const broken = start.parameters.slice().fill(NaN);
     await expect(
       trainer.step({ ...start, parameters: broken, ...rows, learningRate: 0.1 }),
     ).rejects.toMatchObject({
       code: 'TRAINING_NOT_FINITE',
-      message: expect.stringContaining('loss') as string,
+      message: expect.stringContaining('loss'),
     });
   });
 

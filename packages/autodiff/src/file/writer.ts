@@ -1,8 +1,8 @@
 import type { onnx } from '../generated/onnx.js';
 import { encodeModel } from './codec.ts';
-import { dtypeCode } from './dtype.ts';
-import type { Attribute, Graph, Node, Value } from './graph.ts';
-import type { Tensor } from './tensor.ts';
+import { dtypeCode } from '../graph/dtype.ts';
+import type { Attribute, Graph, Node, Value } from '../graph/graph.ts';
+import type { Tensor } from '../graph/tensor.ts';
 
 /** Operator set and file version of everything this package writes. */
 export const OPSET = 18;

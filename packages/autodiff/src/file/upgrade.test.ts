@@ -3,10 +3,10 @@ import { gradient } from '../gradient.ts';
 import { inspectModel } from '../inspect.ts';
 import { infer } from '../ops/registry.ts';
 import { Session } from '../session.ts';
-import { Builder } from './builder.ts';
+import { Builder } from '../graph/builder.ts';
 import { decodeModel, encodeModel } from './codec.ts';
-import type { AttributeInput } from './graph.ts';
-import { floatTensor } from './tensor.ts';
+import type { AttributeInput } from '../graph/graph.ts';
+import { floatTensor } from '../graph/tensor.ts';
 import { writeModel } from './writer.ts';
 
 /** y = op(x) for x [2, 3], stamped with another operator set. */

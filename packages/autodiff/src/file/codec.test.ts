@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { isMedleyError } from '@medley/kit';
 import fc from 'fast-check';
-import { onnx } from '../generated/onnx.js';
+import type { onnx } from '../generated/onnx.js';
 import { inspectModel } from '../inspect.ts';
 import { buildMlp } from '../mlp.ts';
 import { buildTraining } from '../training/build.ts';
@@ -17,7 +17,7 @@ function changed(change: (graph: onnx.IGraphProto, proto: onnx.ModelProto) => vo
 }
 
 const refuses = (bytes: Uint8Array, code: string) =>
-  expect(() => inspectModel(bytes)).toThrow(expect.objectContaining({ code }) as Error);
+  expect(() => inspectModel(bytes)).toThrow(expect.objectContaining({ code }));
 
 describe('a model file', () => {
   test('comes back byte for byte when nothing is changed', () => {
@@ -88,7 +88,11 @@ describe('a broken model is refused', () => {
     refuses(sizes(2 ** 40, 2 ** 40), 'MODEL_INVALID');
   });
 
-  test('when a node uses what nothing makes', () => {
+  test('when a node or an output uses what nothing makes', () => {
+    refuses(
+      changed((graph) => (graph.node = graph.node!.slice(0, 1))),
+      'MODEL_INVALID',
+    );
     refuses(
       changed((graph) => (graph.node![0]!.input = ['nowhere'])),
       'MODEL_INVALID',
@@ -96,10 +100,6 @@ describe('a broken model is refused', () => {
   });
 
   test('when operands do not fit, naming the node', () => {
-    const bytes = changed(
-      (graph) => graph.node!.reverse() && void (graph.node = [graph.node![2]!]),
-    );
-    refuses(bytes, 'MODEL_INVALID');
     const narrow = changed((graph) => {
       const [first] = graph.input!;
       first!.type!.tensorType!.shape!.dim![1] = { dimValue: 5 as never };

@@ -1,10 +1,10 @@
 import { MedleyError } from '@medley/kit';
 import type { onnx } from '../generated/onnx.js';
 import { safeInteger } from './codec.ts';
-import { byteSize, dtypeOf, type DType } from './dtype.ts';
-import type { Attribute, Graph, Node, Value } from './graph.ts';
-import type { Dim } from './shape.ts';
-import { bytesOf, elementCount, type Tensor } from './tensor.ts';
+import { byteSize, dtypeOf, type DType } from '../graph/dtype.ts';
+import type { Attribute, Graph, Node, Value } from '../graph/graph.ts';
+import type { Dim } from '../graph/shape.ts';
+import { bytesOf, elementCount, type Tensor } from '../graph/tensor.ts';
 
 // Numbers of AttributeProto.AttributeType.
 const KINDS: Readonly<Record<number, Attribute['kind']>> = {

@@ -1,6 +1,6 @@
-import { isFloat } from './dtype.ts';
-import type { Graph, Node } from './graph.ts';
-import { floatTensor, intTensor, type Tensor } from './tensor.ts';
+import { isFloat } from '../graph/dtype.ts';
+import type { Graph, Node } from '../graph/graph.ts';
+import { floatTensor, intTensor, type Tensor } from '../graph/tensor.ts';
 
 /** A graph without Constant nodes and without Identity nodes that only rename. */
 export interface Folded {

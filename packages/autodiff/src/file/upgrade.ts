@@ -7,8 +7,8 @@ import {
   type Attribute,
   type Graph,
   type Node,
-} from './graph.ts';
-import { floatTensor, intTensor, type Tensor } from './tensor.ts';
+} from '../graph/graph.ts';
+import { floatTensor, intTensor, type Tensor } from '../graph/tensor.ts';
 
 /** Oldest operator set read without a converter; below it too many operators mean something else. */
 export const OLDEST_OPSET = 13;
