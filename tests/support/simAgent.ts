@@ -1,0 +1,194 @@
+import { isMedleyError, seededRng, systemRng, toHex } from '@medley/kit';
+import type { Client, RoundTask__Output, RoundsMethods } from '@medley/rpc';
+import { toChunks } from '@medley/rpc';
+import {
+  advertise,
+  confirm,
+  encodeVector,
+  mask,
+  release,
+  sessionId,
+  share,
+  vectorBytes,
+  type SessionTerms,
+  type SiloState,
+} from '@medley/secagg';
+import {
+  encodedRange,
+  evaluationValues,
+  readCharter,
+  readStudy,
+  roundTerms,
+  statisticsValues,
+  trainingValues,
+  type Charter,
+  type RoundKind,
+  type SlotValues,
+  type Study,
+} from '@medley/study';
+import type { EnrolledSilo } from './aggregator.ts';
+
+export type Step = NonNullable<RoundTask__Output['step']>;
+
+export interface SimOptions {
+  /** Called before a step is answered; `false` leaves it unanswered, `leave` ends the stream as well. */
+  readonly before?: (task: RoundTask__Output, step: Step) => boolean | 'leave' | Promise<boolean>;
+}
+
+/**
+ * A silo's agent without data and without a disk: rows and updates are made up from its name. It
+ * takes every task that its stream brings and remembers what it was told.
+ */
+export class SimAgent {
+  readonly closed: RoundTask__Output[] = [];
+  readonly aborted: RoundTask__Output[] = [];
+  readonly faults: string[] = [];
+  readonly silo: EnrolledSilo;
+  readonly #options: SimOptions;
+  readonly #states = new Map<string, SiloState>();
+  readonly #vectors = new Map<string, Uint32Array>();
+  readonly #stop = new AbortController();
+  #documents: { charter: Charter; study: Study } | undefined;
+
+  constructor(silo: EnrolledSilo, options: SimOptions = {}) {
+    this.silo = silo;
+    this.#options = options;
+  }
+
+  stop(): void {
+    this.#stop.abort();
+  }
+
+  /** Attends until the stream ends. */
+  async attend(client: Client<RoundsMethods>): Promise<void> {
+    try {
+      const request = { agentVersion: 'sim', protocolVersion: 1 };
+      for await (const { round } of client.attend(request, { signal: this.#stop.signal })) {
+        if (round && (await this.#take(client, round)) === 'leave') return;
+      }
+    } catch (caught) {
+      this.faults.push(isMedleyError(caught) ? caught.code : String(caught));
+    }
+  }
+
+  async #take(
+    client: Client<RoundsMethods>,
+    task: RoundTask__Output,
+  ): Promise<'leave' | undefined> {
+    const step = task.step!;
+    const may = (await this.#options.before?.(task, step)) ?? true;
+    if (may === 'leave') return 'leave';
+    if (step === 'closed') this.closed.push(task);
+    else if (step === 'aborted') this.aborted.push(task);
+    else if (may) {
+      try {
+        await this.#answer(client, task, await this.#termsOf(client, task));
+      } catch (caught) {
+        this.faults.push(isMedleyError(caught) ? caught.code : String(caught));
+      }
+    }
+    return undefined;
+  }
+
+  async #termsOf(client: Client<RoundsMethods>, task: RoundTask__Output): Promise<SessionTerms> {
+    const { study: name, round, attempt } = task.key!;
+    if (!this.#documents) {
+      const { charter, studyFile } = await client.getStudy({ study: name });
+      this.#documents = {
+        charter: readCharter(charter),
+        study: readStudy(studyFile, 'study.yaml'),
+      };
+    }
+    const kind = task.kind as RoundKind;
+    const terms = roundTerms({
+      ...this.#documents,
+      kind,
+      round,
+      attempt,
+      modelHash: toHex(task.model!.sha256),
+    });
+    if (toHex(sessionId(terms)) !== toHex(task.sessionId)) throw new Error('another session');
+    return terms;
+  }
+
+  async #answer(
+    client: Client<RoundsMethods>,
+    task: RoundTask__Output,
+    terms: SessionTerms,
+  ): Promise<void> {
+    const key = task.key!;
+    const id = `${key.round} ${key.attempt}`;
+    const me = terms.roster.find(({ silo }) => silo === this.silo.name)!.index;
+    const signer = this.silo.identity;
+    const state = this.#states.get(id);
+    const keep = (next: SiloState): void => void this.#states.set(id, next);
+    if (task.advertise) {
+      if (state) return;
+      const made = advertise(terms, me, signer, systemRng);
+      keep(made.state);
+      await client.advertise({ key, advert: made.message });
+    } else if (task.share && state) {
+      const made = share(state, task.share.adverts, signer, systemRng);
+      keep(made.state);
+      await client.share({ key, ...made.message, boxes: [...made.message.boxes] });
+    } else if (task.mask && state) {
+      // Rounding is random: the same task again must find the same vector.
+      const vector =
+        this.#vectors.get(id) ??
+        encodeVector(terms.layout, this.#values(task.kind as RoundKind, key.round), systemRng);
+      this.#vectors.set(id, vector);
+      const made = mask(state, task.mask, vector, signer);
+      keep(made.state);
+      const bytes = vectorBytes(made.masked);
+      await client.submit([
+        { header: { key, header: made.message, sizeBytes: String(bytes.length) } },
+        ...[...toChunks(bytes)].map((chunk) => ({ chunk })),
+      ]);
+    } else if (task.confirm && state) {
+      const made = confirm(state, task.confirm.survivors, signer);
+      keep(made.state);
+      await client.confirm({ key, confirmation: made.message });
+    } else if (task.release && state) {
+      const made = release(state, task.release.confirmations, signer);
+      keep(made.state);
+      const { silo, seedShares, keyShares, signature } = made.message;
+      await client.release({
+        key,
+        silo,
+        seedShares: [...seedShares],
+        keyShares: [...keyShares],
+        signature,
+      });
+    }
+  }
+
+  /** Twenty training rows in the middle of their ranges, a small update, ten test rows. */
+  #values(kind: RoundKind, round: number): SlotValues {
+    const { charter, study } = this.#documents!;
+    const rng = seededRng(`${this.silo.name} ${String(round)}`);
+    const logits = Array.from(rng.bytes(10), (byte) => byte / 64 - 2);
+    const labels = logits.map((logit) => (logit > 0 ? 1 : 0));
+    switch (kind) {
+      case 'statistics': {
+        const rows = Array.from({ length: 20 }, () =>
+          Float64Array.from(
+            encodedRange(study),
+            ({ low, high }) => low + ((high - low) * rng.bytes(1)[0]!) / 255,
+          ),
+        );
+        return statisticsValues(study, charter, rows);
+      }
+      case 'training': {
+        const delta = new Float32Array(charter.modelParameters).fill(0.01);
+        return trainingValues(study, charter, {
+          delta,
+          weight: 20,
+          trainLoss: 0.7,
+          test: { logits, labels },
+        });
+      }
+      case 'evaluation':
+        return evaluationValues(study, charter, { logits, labels });
+    }
+  }
+}
