@@ -99,7 +99,9 @@ function pathFault(b: Builder, node: Node): Fault | undefined {
   if (operator?.gradient === undefined) {
     return {
       reason: 'it has no gradient here, and weights depend on it',
-      advice: operator?.advice ?? 'replace it by other operators or freeze the weights before it',
+      advice:
+        operator?.advice ??
+        'replace it by other operators or store the weights before it as Constant nodes',
     };
   }
   const values = [...node.inputs, ...node.outputs]

@@ -34,6 +34,6 @@ export const GATHER: readonly Operator[] = [
     infer: ({ inputs: [x, indices] }) => [{ dtype: x?.dtype, shape: indices?.shape }],
     gradient: gatherElements,
   },
-  { op: 'Gather', infer: inferGather, advice: 'freeze the tensor it reads from' },
+  { op: 'Gather', infer: inferGather, advice: 'store the tensor it reads from as a Constant node' },
   { op: 'ScatterElements', infer: inferSame },
 ];

@@ -49,7 +49,7 @@ export const MODEL = {
     http: 422,
     exit: EXIT.data,
     sentence: 'The model has operators that cannot be trained here.',
-    remedy: 'Replace or freeze the operators that the message lists; it says for each what to do.',
+    remedy: 'Replace the operators that the message lists; it says for each what to do.',
   },
   MODEL_NO_PARAMETERS: {
     grpc: 'FAILED_PRECONDITION',
