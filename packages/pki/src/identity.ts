@@ -57,7 +57,8 @@ export function openIdentity(pem: string, passphrase?: string): Identity {
 /** Whether the bytes can be an identity's public key: 32 of them, not a point of small order. */
 export function isIdentityKey(publicKey: Uint8Array): boolean {
   if (publicKey.length !== 32) return false;
-  const y = publicKey.slice();
+  // A copy: `slice` of a Buffer, which is what gRPC hands over, would share its memory.
+  const y = Uint8Array.from(publicKey);
   y[31] = (y[31] ?? 0) & 0x7f;
   return !SMALL_ORDER.includes(toHex(y));
 }

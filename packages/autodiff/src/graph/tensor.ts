@@ -39,7 +39,7 @@ export function floatsOf(tensor: Tensor): Float32Array {
   if (tensor.dtype !== 'float32') {
     throw new MedleyError('MODEL_INVALID', `a float32 tensor was expected, not ${tensor.dtype}`);
   }
-  return new Float32Array(tensor.bytes.slice().buffer);
+  return new Float32Array(new Uint8Array(tensor.bytes).buffer);
 }
 
 /**
@@ -47,7 +47,7 @@ export function floatsOf(tensor: Tensor): Float32Array {
  * (16-bit floats, complex, packed). int64 beyond 2^53 saturates, which keeps "to the end" sentinels.
  */
 export function numbersOf(tensor: Tensor): readonly number[] | undefined {
-  const buffer = tensor.bytes.slice().buffer;
+  const buffer = new Uint8Array(tensor.bytes).buffer;
   switch (tensor.dtype) {
     case 'float32':
       return [...new Float32Array(buffer)];

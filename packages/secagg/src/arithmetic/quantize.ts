@@ -75,7 +75,7 @@ function encodeSlot(
 function drawWords(rng: Rng, n: number): Uint32Array {
   const bytes = rng.bytes(4 * n);
   if (bytes.byteOffset % 4 === 0) return new Uint32Array(bytes.buffer, bytes.byteOffset, n);
-  return new Uint32Array(bytes.slice().buffer, 0, n);
+  return new Uint32Array(new Uint8Array(bytes).buffer, 0, n);
 }
 
 /**
