@@ -63,6 +63,17 @@ export interface EnrolledSilo {
   readonly tls: ClientTls;
 }
 
+/** What is slow to make and may be shared by several consortia: the authority and the silos' TLS key. */
+export interface TestKeys {
+  readonly authority: TestAuthority;
+  readonly key: KeyPair;
+}
+
+export async function testKeys(): Promise<TestKeys> {
+  const [authority, key] = await Promise.all([createTestAuthority('test'), createTlsKey(2048)]);
+  return { authority, key };
+}
+
 /** An aggregator on a real database and real sockets, with an operator's and silos' clients. */
 export class TestConsortium {
   readonly authority: TestAuthority;
@@ -101,8 +112,11 @@ export class TestConsortium {
     };
   }
 
-  static async create(change: Partial<AggregatorConfig> = {}): Promise<TestConsortium> {
-    const [authority, key] = await Promise.all([createTestAuthority('test'), createTlsKey(2048)]);
+  static async create(
+    keys?: TestKeys,
+    change: Partial<AggregatorConfig> = {},
+  ): Promise<TestConsortium> {
+    const { authority, key } = keys ?? (await testKeys());
     const folder = await mkdtemp(join(tmpdir(), 'medley-aggregator-'));
     const consortium = new TestConsortium(authority, folder, key, change);
     await consortium.start();

@@ -31,6 +31,8 @@ import type { EnrolledSilo } from './aggregator.ts';
 export type Step = NonNullable<RoundTask__Output['step']>;
 
 export interface SimOptions {
+  /** Announces each vector with a wrong size first. */
+  readonly misstateSize?: boolean;
   /** Called before a step is answered; `false` leaves it unanswered, `leave` ends the stream as well. */
   readonly before?: (task: RoundTask__Output, step: Step) => boolean | 'leave' | Promise<boolean>;
 }
@@ -140,6 +142,10 @@ export class SimAgent {
       const made = mask(state, task.mask, vector, signer);
       keep(made.state);
       const bytes = vectorBytes(made.masked);
+      if (this.#options.misstateSize) {
+        const wrong = { key, header: made.message, sizeBytes: String(bytes.length + 4) };
+        await client.submit([{ header: wrong }]).catch(() => undefined);
+      }
       await client.submit([
         { header: { key, header: made.message, sizeBytes: String(bytes.length) } },
         ...[...toChunks(bytes)].map((chunk) => ({ chunk })),

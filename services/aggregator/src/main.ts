@@ -10,6 +10,8 @@ import { readKeys } from './keys.ts';
 import { prismaStore } from './store/prisma.ts';
 
 tls.DEFAULT_MIN_VERSION = 'TLSv1.3';
+// The database driver chooses no mode of its own for its files.
+process.umask(0o077);
 
 const { version } = JSON.parse(
   readFileSync(new URL('../package.json', import.meta.url), 'utf8'),

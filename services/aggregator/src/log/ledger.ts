@@ -22,9 +22,9 @@ export type EventDraft = TrailEvent extends infer Event
 export interface Change {
   readonly tables: Tables;
   /** Records an event as the next leaf and returns the leaf's index. */
-  record(event: EventDraft): Promise<number>;
+  readonly record: (event: EventDraft) => Promise<number>;
   /** Runs `effect` once the change is durable and before any later change begins. */
-  onCommit(effect: () => void): void;
+  readonly onCommit: (effect: () => void) => void;
 }
 
 /** Proof that a leaf is in the log, against the newest checkpoint. */
@@ -139,7 +139,7 @@ export class Ledger {
   #encode(event: EventDraft): Uint8Array {
     const { consortium, clock, encode } = this.#options;
     // The draft is a TrailEvent but for the three fields that are added here.
-    return encode({ ...event, v: 1, at: timestamp(clock.nowMs()), consortium } as TrailEvent);
+    return encode({ ...event, v: 1, at: timestamp(clock.nowMs()), consortium });
   }
 
   #enqueue<T>(work: () => Promise<T>): Promise<T> {

@@ -1,23 +1,33 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { sha256, toHex } from '@medley/kit';
 import { leafHash, openCheckpoint, parseVerifierKey, verifyInclusion } from '@medley/merkle';
 import type { AdminMethods, Client, RoundTask__Output, StudyStatus__Output } from '@medley/rpc';
 import { decodeReceipt } from '@medley/secagg';
 import { readCharter } from '@medley/study';
 import { decodeEvent } from '@medley/trail';
-import { codeOf, TestConsortium, type EnrolledSilo } from '../../../tests/support/aggregator.ts';
-import { SimAgent, type SimOptions } from '../../../tests/support/simAgent.ts';
+import {
+  codeOf,
+  TestConsortium,
+  testKeys,
+  type EnrolledSilo,
+  type TestKeys,
+} from '../support/aggregator.ts';
+import { SimAgent, type SimOptions } from '../support/simAgent.ts';
 
 const NAMES = ['alder', 'birch', 'cedar', 'douglas'];
 const STUDY = 'recurrence-5y';
 
+let keys: TestKeys;
 let consortium: TestConsortium;
 let admin: Client<AdminMethods>;
 let silos: EnrolledSilo[];
 let agents: SimAgent[];
 let attending: Promise<void>[];
+beforeAll(async () => {
+  keys = await testKeys();
+});
 beforeEach(async () => {
-  consortium = await TestConsortium.create();
+  consortium = await TestConsortium.create(keys);
   admin = consortium.admin();
   agents = [];
   attending = [];
@@ -226,4 +236,79 @@ describe('an aggregator with four silos', () => {
       );
     },
   );
+
+  test('refuses what silos must not send, changes nothing by it and records it', async () => {
+    await begin();
+    let told: (task: RoundTask__Output) => void = () => undefined;
+    const masking = new Promise<RoundTask__Output>((resolve) => (told = resolve));
+    for (const silo of silos.slice(0, 3)) join(silo);
+    let released: () => void = () => undefined;
+    const hold = new Promise<boolean>((resolve) => (released = () => resolve(true)));
+    join(silos[3]!, {
+      misstateSize: true,
+      before: (task, step) => {
+        if (task.key?.round !== 0 || step !== 'mask') return true;
+        told(task);
+        return hold;
+      },
+    });
+    const { key } = await masking;
+    const client = consortium.rounds(silos[3]!.tls);
+    const advert = { silo: 4, channelKey: bytes(32), maskKey: bytes(32), signature: bytes(64) };
+    const header = {
+      silo: 4,
+      vectorHash: bytes(32),
+      sharersHash: bytes(32),
+      plainHash: bytes(32),
+      signature: bytes(64),
+    };
+    const submit = (sizeBytes: string, change = {}) =>
+      codeOf(client.submit([{ header: { key, header: { ...header, ...change }, sizeBytes } }]));
+    expect(await codeOf(client.advertise({ key, advert }))).toBe('SECAGG_LATE');
+    expect(await codeOf(client.advertise({ key, advert: { ...advert, silo: 1 } }))).toBe(
+      'ROUND_OUTSIDER',
+    );
+    expect(await codeOf(client.advertise({ key, advert: { ...advert, maskKey: bytes(3) } }))).toBe(
+      'SECAGG_MESSAGE_MALFORMED',
+    );
+    expect(await codeOf(client.advertise({ advert }))).toBe('RPC_MESSAGE_INVALID');
+    const confirmation = {
+      silo: 4,
+      survivorsHash: bytes(32),
+      sharersHash: bytes(32),
+      signature: bytes(64),
+    };
+    expect(await codeOf(client.confirm({ key, confirmation }))).toBe('SECAGG_OUT_OF_ORDER');
+    expect(await submit('48')).toBe('SECAGG_SIGNATURE_INVALID');
+    expect(await submit('48')).toBe('SECAGG_SIGNATURE_INVALID');
+    expect(await submit('48', { silo: 1 })).toBe('ROUND_OUTSIDER');
+    expect(await codeOf(client.withdraw({ key: { ...key!, round: 7 }, code: 'X' }))).toBe(
+      'ROUND_UNKNOWN',
+    );
+    client.close();
+    released();
+    expect((await ended()).summary?.state).toBe('completed');
+    const refusals = (await leaves()).filter(({ type }) => type === 'message.refused');
+    expect(refusals.map(({ data }) => data)).toEqual([
+      { silo: 'douglas', step: 'advertise', code: 'ROUND_OUTSIDER' },
+      { silo: 'douglas', step: 'mask', code: 'SECAGG_SIGNATURE_INVALID' },
+      { silo: 'douglas', step: 'mask', code: 'ROUND_OUTSIDER' },
+      ...[0, 1, 2].map(() => ({ silo: 'douglas', step: 'mask', code: 'ROUND_VECTOR_LENGTH' })),
+    ]);
+  });
+
+  test('ends the stream of a silo that is revoked while it attends', async () => {
+    const agent = join(silos[0]!);
+    const { silos: table } = consortium.store.tables;
+    while (!(await admin.listSilos({})).silos[0]?.attending) await Promise.resolve();
+    await table.put({ ...(await table.get('alder'))!, state: 'revoked' });
+    // Any change wakes the streams; each looks itself up again.
+    await consortium.propose(admin, edit).catch(() => undefined);
+    await attending[0];
+    expect(agent.faults).toEqual(['RPC_FORBIDDEN']);
+  });
 });
+
+function bytes(length: number): Uint8Array {
+  return new Uint8Array(length).fill(7);
+}
