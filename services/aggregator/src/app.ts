@@ -65,7 +65,11 @@ export async function createAggregator(options: AggregatorOptions): Promise<Aggr
   const agreements = new Agreements();
   const changed = new Signal();
   const presence = new Presence(clock, config);
-  const rounds = { store, blobs, ledger, clock, logger, agreements, presence, changed };
+  const { keepMaskedVectors } = config;
+  const rounds = {
+    ...{ store, blobs, ledger, clock, logger, agreements, presence, changed },
+    keepMaskedVectors,
+  };
   const book = await RoundBook.load(rounds);
   const progress = new Progress(rounds, book);
   const desk = new StudyDesk({ store, ledger, clock, agreements });

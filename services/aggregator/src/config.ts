@@ -33,8 +33,13 @@ export interface AggregatorConfig {
   readonly checkpointSeconds: number;
   /** How long a round waits for a silo whose stream broke, in milliseconds. */
   readonly disconnectGraceMs: number;
-  /** The same after a start of the aggregator, for silos that were not seen since, in milliseconds. */
+  /**
+   * The same after a start of the aggregator, for silos that were not seen since, and before a round
+   * opens (at most one step), in milliseconds.
+   */
   readonly startGraceMs: number;
+  /** Whether masked vectors of closed rounds stay in the blob folder, so that rounds can be replayed. */
+  readonly keepMaskedVectors: boolean;
   readonly limits: {
     /** Largest model file that is taken, in bytes. */
     readonly maxModelBytes: number;
@@ -96,6 +101,11 @@ export const AGGREGATOR_SCHEMA: JsonSchema = {
     checkpointSeconds: { type: 'integer', minimum: 1, maximum: 3600, default: 60 },
     disconnectGraceMs: { type: 'integer', minimum: 0, maximum: 600_000, default: 2000 },
     startGraceMs: { type: 'integer', minimum: 0, maximum: 600_000, default: 10_000 },
+    keepMaskedVectors: {
+      type: 'boolean',
+      default: false,
+      description: 'Keep masked vectors of closed rounds, so that rounds can be replayed.',
+    },
     limits: group({
       maxModelBytes: { type: 'integer', minimum: 1, maximum: 2 ** 31, default: 64 * 2 ** 20 },
     }),

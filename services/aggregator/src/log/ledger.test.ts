@@ -76,7 +76,7 @@ describe('the ledger', () => {
 
   test('refuses an event that is not of its schema, and with it the change', async () => {
     const ledger = await open();
-    const draft = { ...stopped('x'), data: { reason: '', patient: 'x' } } as EventDraft;
+    const draft = { ...stopped('x'), data: { reason: '', patient: 'x' } } as unknown as EventDraft;
     await expect(ledger.change(({ record }) => record(draft))).rejects.toMatchObject({
       code: 'TRAIL_EVENT_INVALID',
     });

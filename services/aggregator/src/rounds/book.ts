@@ -21,6 +21,8 @@ export interface RoundParts {
   readonly logger: Logger;
   readonly agreements: Agreements;
   readonly presence: Presence;
+  /** Keep the masked vectors of closed rounds, for replay; else they go when their round ends. */
+  readonly keepMaskedVectors: boolean;
   /** Raised after every change that a stream or the scheduler may wait for. */
   readonly changed: Signal;
 }
@@ -128,11 +130,12 @@ export class RoundBook {
     });
   }
 
-  /** Takes an ended round out of the book, and its masked vectors off the disk. */
+  /** Takes an ended round out of the book, and its masked vectors off the disk unless they are kept. */
   end(open: OpenRound, state: RoundState): void {
     open.state = state;
     this.#open.delete(state.id.study);
-    const { blobs, logger } = this.#parts;
+    const { blobs, logger, keepMaskedVectors } = this.#parts;
+    if (keepMaskedVectors && state.step === 'closed') return;
     for (const { vectorHash } of state.coordinator.headers) {
       blobs.remove(toHex(vectorHash)).catch((caught: unknown) => {
         logger.warn('masked vector not removed', { detail: MedleyError.from(caught).message });

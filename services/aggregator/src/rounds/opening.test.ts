@@ -64,15 +64,29 @@ describe('readiness', () => {
     expect(readiness(agreement, presence, clock.nowMs())).toEqual({ state: 'ready' });
   });
 
-  test('waits a step for a silo that is away, then does without it', () => {
+  test('waits a grace for a silo that left, then does without it', () => {
     const { presence, clock } = presenceOf('a', 'b', 'c');
+    presence.enter('d')();
     expect(readiness(agreement, presence, clock.nowMs())).toEqual({
       state: 'wait',
-      untilMs: 1_030_000,
+      untilMs: 1_002_000,
       missing: ['d'],
     });
-    clock.advance(30_000);
+    clock.advance(2000);
     expect(readiness(agreement, presence, clock.nowMs())).toEqual({ state: 'ready' });
+  });
+
+  test('gives a silo that was never seen its first grace from the start of the study', () => {
+    const { presence, clock } = presenceOf('a', 'b', 'c');
+    clock.advance(60_000);
+    const startedMs = clock.nowMs();
+    expect(readiness(agreement, presence, startedMs, startedMs)).toEqual({
+      state: 'wait',
+      untilMs: startedMs + 10_000,
+      missing: ['d'],
+    });
+    clock.advance(10_000);
+    expect(readiness(agreement, presence, clock.nowMs(), startedMs)).toEqual({ state: 'ready' });
   });
 
   test('waits without end while those who attend do not suffice', () => {

@@ -50,18 +50,19 @@ export type Readiness =
     };
 
 /**
- * A round opens when every silo of the roster attends. Silos that have been away for a whole step are
- * not waited for, as long as the others suffice: a hospital that is down does not slow every round.
+ * A round opens when every silo of the roster attends. Silos that have been away for longer than their
+ * grace are not waited for, as long as the others suffice: a hospital that is down slows no round.
+ * `startedMs`: when the study started; hospitals not seen before get their first grace from then.
  */
 export function readiness(
   { charter }: Agreement,
-  presence: Pick<Presence, 'goneSinceMs'>,
+  presence: Pick<Presence, 'absentFromMs'>,
   nowMs: number,
+  startedMs = 0,
 ): Readiness {
-  const graceMs = charter.rounds.stepSeconds * 1000;
   const away = charter.roster.flatMap(({ silo }) => {
-    const sinceMs = presence.goneSinceMs(silo);
-    return sinceMs === undefined ? [] : [{ silo, untilMs: sinceMs + graceMs }];
+    const untilMs = presence.absentFromMs(silo, startedMs);
+    return untilMs === undefined ? [] : [{ silo, untilMs }];
   });
   if (away.length === 0) return { state: 'ready' };
   const missing = away.map(({ silo }) => silo);

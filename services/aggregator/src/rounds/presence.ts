@@ -3,7 +3,7 @@ import type { Clock } from '@medley/kit';
 export interface Graces {
   /** How long a silo whose stream broke may take to come back. */
   readonly disconnectGraceMs: number;
-  /** The same for silos that were not seen since this process started. */
+  /** The same for silos not seen since this process started; also how long a new round waits for one. */
   readonly startGraceMs: number;
 }
 
@@ -19,6 +19,11 @@ export class Presence {
     this.#clock = clock;
     this.#graces = graces;
     this.#startedMs = clock.nowMs();
+  }
+
+  /** How long the opening of a round waits for a silo that is away, if its steps are not shorter. */
+  get openingGraceMs(): number {
+    return this.#graces.startGraceMs;
   }
 
   /** Opens a stream of the silo; the result closes it. */
@@ -38,18 +43,15 @@ export class Presence {
     return (this.#streams.get(silo) ?? 0) > 0;
   }
 
-  /** Since when the silo has had no stream; undefined while it attends. */
-  goneSinceMs(silo: string): number | undefined {
-    if (this.isAttending(silo)) return undefined;
-    return this.#leftMs.get(silo) ?? this.#startedMs;
-  }
-
-  /** When rounds stop waiting for the silo; undefined while it attends. */
-  absentFromMs(silo: string): number | undefined {
+  /**
+   * When rounds stop waiting for the silo; undefined while it attends. A silo that was never seen has
+   * `startGraceMs` from the start of this process or from `sinceMs`, whichever is later.
+   */
+  absentFromMs(silo: string, sinceMs = 0): number | undefined {
     if (this.isAttending(silo)) return undefined;
     const leftMs = this.#leftMs.get(silo);
     return leftMs === undefined
-      ? this.#startedMs + this.#graces.startGraceMs
+      ? Math.max(this.#startedMs, sinceMs) + this.#graces.startGraceMs
       : leftMs + this.#graces.disconnectGraceMs;
   }
 

@@ -57,7 +57,7 @@ export class Progress {
       const agreement = agreements.of(row);
       const next = nextAttempt(agreement, await store.tables.rounds.newest(row.name));
       if (!next) continue;
-      const ready = readiness(agreement, presence, nowMs);
+      const ready = readiness(agreement, presence, nowMs, row.startedMs);
       if (ready.state === 'ready') due.push(next.notBeforeMs);
       else if (ready.untilMs !== undefined) due.push(Math.max(ready.untilMs, next.notBeforeMs));
     }
@@ -138,7 +138,7 @@ export class Progress {
     }
     const next = nextAttempt(agreement, await store.tables.rounds.newest(row.name));
     if (!next || nowMs < next.notBeforeMs) return;
-    if (readiness(agreement, presence, nowMs).state !== 'ready') return;
+    if (readiness(agreement, presence, nowMs, row.startedMs).state !== 'ready') return;
     const { id, kind } = next;
     const terms = termsOf(agreement, id, kind, row.modelState.hash);
     const { stepSeconds, trainingSeconds } = charter.rounds;

@@ -10,7 +10,7 @@ const methods = [Enrolment, Rounds, Admin].flatMap((service) =>
   ),
 );
 
-const peer = (role: string, change: Partial<Peer> = {}): Peer => ({
+const peer = (role: Peer['role'], change: Partial<Peer> = {}): Peer => ({
   role,
   name: 'alder',
   consortium: 'test',
@@ -50,7 +50,7 @@ describe('access', () => {
   test.each(methods)('%s admits exactly its role', async (method) => {
     const store = await storeWith('enrolled');
     const wanted = ACCESS[method];
-    for (const role of ['silo', 'operator', 'aggregator', 'audit']) {
+    for (const role of ['silo', 'operator', 'aggregator', 'audit'] as const) {
       const expected = wanted === 'none' || wanted === role ? 'admitted' : 'RPC_FORBIDDEN';
       expect(await verdict(method, peer(role), store)).toBe(expected);
     }

@@ -130,7 +130,7 @@ function waitingFor(
     const silos = awaited(open.terms, open.state).map((index) => memberName(charter, index));
     return silos.length === 0 ? '' : `${silos.join(', ')} in step ${open.state.step}`;
   }
-  const ready = readiness(agreement, presence, clock.nowMs());
+  const ready = readiness(agreement, presence, clock.nowMs(), row.startedMs);
   if (ready.state === 'wait') return `${ready.missing.join(', ')} to connect`;
   return nextAttempt(agreement, newest) ? 'the next attempt' : '';
 }
