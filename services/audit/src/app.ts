@@ -1,22 +1,62 @@
-import type { Logger } from '@medley/kit';
-import { startServer, type RunningServer, type ServerTls } from '@medley/rpc';
+import { MedleyError, readText, type Logger } from '@medley/kit';
+import {
+  formatAddress,
+  parseAddress,
+  startServer,
+  type RunningServer,
+  type ServerTls,
+} from '@medley/rpc';
+import type { AuditConfig } from './config.ts';
 import { Prover } from './log/prover.ts';
 import { auditService, authoriseReader } from './rpc/handlers.ts';
 import type { LogStore } from './store/store.ts';
 
-/** Starts the audit service over an open store, which stays the caller's to close. */
-export async function createAuditService(options: {
+export interface AuditOptions {
+  readonly config: AuditConfig;
+  readonly tls: ServerTls;
+  /** Stays the caller's to close, after the service. */
   readonly store: LogStore;
-  readonly address: string;
-  readonly tls: Omit<ServerTls, 'requireClientCertificate'>;
   readonly logger: Logger;
-}): Promise<RunningServer> {
-  const { store, logger } = options;
-  return startServer({
-    address: options.address,
-    tls: { ...options.tls, requireClientCertificate: true },
-    services: [auditService(store, new Prover(store))],
-    authorise: async (context) => authoriseReader(store, context),
+}
+
+/**
+ * Starts the audit service. A log that does not hold is said in the log of this process and served
+ * all the same, without proofs: it is the evidence. Throws RPC_LISTEN_FAILED and RPC_TLS_REFUSED.
+ */
+export async function createAuditService(options: AuditOptions): Promise<RunningServer> {
+  const { config, tls, store, logger } = options;
+  const prover = new Prover(store);
+  const server = await startServer({
+    address: config.listen,
+    tls,
+    services: [auditService(store, prover)],
+    authorise: (context) => authoriseReader(store, context),
     logger,
   });
+  await reportLog(prover, logger);
+  return server;
+}
+
+/** Key and certificates that the configuration names. Throws FILE_UNREADABLE. */
+export async function readServerTls({ tls }: AuditConfig): Promise<ServerTls> {
+  return {
+    keyPem: await readText(tls.key),
+    certChainPem: await readText(tls.certificate),
+    caPem: await readText(tls.ca),
+    requireClientCertificate: true,
+  };
+}
+
+/** What readers dial: the public host with the port that was bound. */
+export function publicAddress({ publicHost }: AuditConfig, server: RunningServer): string {
+  return formatAddress({ ...parseAddress(server.address), host: publicHost });
+}
+
+async function reportLog(prover: Prover, logger: Logger): Promise<void> {
+  try {
+    logger.info('the log holds', { count: await prover.check() });
+  } catch (caught) {
+    const { code, message } = MedleyError.from(caught);
+    logger.error('the log does not hold', { code, detail: message });
+  }
 }

@@ -1,5 +1,5 @@
 import { dirname, resolve } from 'node:path';
-import { readYaml, type JsonSchema } from '@medley/kit';
+import { readYaml, type JsonSchema, type LogLevel } from '@medley/kit';
 
 /** audit.yaml. Paths are relative to the file that names them. */
 export interface AuditConfig {
@@ -9,10 +9,13 @@ export interface AuditConfig {
   readonly database: string;
   /** `host:port`; port 0 takes a free one, which endpoints.json then names. */
   readonly listen: string;
-  /** File that is written when the service listens: {address, pid}. */
+  /** Host by which readers reach this machine; it stands in endpoints.json. */
+  readonly publicHost: string;
+  /** Written when the service listens: {address, pid}. */
   readonly endpointsFile: string;
+  /** Server key, its certificate chain up to the CA, and the CA that clients must be issued by; PEM. */
   readonly tls: { readonly key: string; readonly certificate: string; readonly ca: string };
-  readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
+  readonly logLevel: LogLevel;
 }
 
 const FILE = { type: 'string', minLength: 1 };
@@ -21,15 +24,21 @@ const FILE = { type: 'string', minLength: 1 };
 export const AUDIT_SCHEMA: JsonSchema = {
   type: 'object',
   additionalProperties: false,
-  required: ['apiVersion', 'kind', 'database', 'tls'],
+  required: ['apiVersion', 'kind', 'database'],
   properties: {
     apiVersion: { const: 'medley/v1' },
     kind: { const: 'Audit' },
     database: { ...FILE, description: "The aggregator's SQLite file; opened read-only." },
     listen: {
       type: 'string',
+      minLength: 3,
       default: '127.0.0.1:7445',
       description: 'host:port; port 0 takes a free one.',
+    },
+    publicHost: {
+      ...FILE,
+      default: '127.0.0.1',
+      description: 'Host by which readers reach this machine.',
     },
     endpointsFile: {
       ...FILE,
@@ -39,8 +48,12 @@ export const AUDIT_SCHEMA: JsonSchema = {
     tls: {
       type: 'object',
       additionalProperties: false,
-      required: ['key', 'certificate', 'ca'],
-      properties: { key: FILE, certificate: FILE, ca: FILE },
+      default: {},
+      properties: {
+        key: { ...FILE, default: 'tls.key.pem', description: 'Server key, PEM.' },
+        certificate: { ...FILE, default: 'tls.pem', description: 'Chain up to the CA, PEM.' },
+        ca: { ...FILE, default: 'ca.pem', description: 'Issuer of all certificates, PEM.' },
+      },
     },
     logLevel: { enum: ['debug', 'info', 'warn', 'error', 'silent'], default: 'info' },
   },

@@ -1,4 +1,4 @@
-export { createAuditService } from './app.ts';
+export { createAuditService, publicAddress, readServerTls, type AuditOptions } from './app.ts';
 export { AUDIT_SCHEMA, readAuditConfig, type AuditConfig } from './config.ts';
 export { Prover } from './log/prover.ts';
 export { openLogStore } from './store/sqlite.ts';

@@ -11,9 +11,10 @@ import {
 import type { Prover } from '../log/prover.ts';
 import type { LogStore } from '../store/store.ts';
 
+/** Rows read at a time, whatever the pace of the caller. */
 const BATCH = 256;
 
-/** The service Audit over a store. Operators and enrolled silos may read; nobody may write. */
+/** The service Audit over a store. What no checkpoint covers is not served: nobody could check it. */
 export function auditService(store: LogStore, prover: Prover): Served {
   const handlers: Handlers<AuditMethods> = {
     getCheckpoint: async () => {
@@ -22,22 +23,22 @@ export function auditService(store: LogStore, prover: Prover): Served {
       return { note: newest.note, treeSize: String(newest.size) };
     },
     listCheckpoints: async function* () {
-      for (const { note, size } of await store.checkpoints())
-        yield { note, treeSize: String(size) };
-    },
-    listEntries: async function* (request, { signal }) {
-      const newest = await store.newestCheckpoint();
-      // What no checkpoint covers is not served: nobody could check it.
-      const covered = newest?.size ?? 0;
-      const from = count(request.from);
-      const to = count(request.to) === 0 ? covered : count(request.to);
-      if (from > to || to > covered) {
-        throw new MedleyError(
-          'AUDIT_RANGE',
-          `entries ${String(from)} to ${String(to)} of ${String(covered)}`,
-        );
+      let after = -1;
+      for (;;) {
+        const batch = await store.checkpoints(after, BATCH);
+        for (const { note, size } of batch) yield { note, treeSize: String(size) };
+        if (batch.length < BATCH) return;
+        after = batch.at(-1)?.size ?? after;
       }
-      for (let at = from; at < to && !signal.aborted; at += BATCH) {
+    },
+    listEntries: async function* (request) {
+      const covered = (await store.newestCheckpoint())?.size ?? 0;
+      const from = count(request.from);
+      const to = count(request.to) || covered;
+      if (from > to || to > covered) {
+        throw new MedleyError('AUDIT_RANGE', `entries ${from} to ${to}, signed are ${covered}`);
+      }
+      for (let at = from; at < to; at += BATCH) {
         const leaves = await store.leaves(at, Math.min(to, at + BATCH));
         for (const [i, leaf] of leaves.entries()) yield { index: String(at + i), leaf };
       }
@@ -52,7 +53,10 @@ export function auditService(store: LogStore, prover: Prover): Served {
   return serve(Audit, handlers);
 }
 
-/** Refuses everyone but operators and silos whose certificate is in force. */
+/**
+ * Admits operators, and silos whose certificate is in force: TLS alone would honour a revoked one
+ * until it expires. Throws RPC_UNAUTHENTICATED, RPC_FORBIDDEN.
+ */
 export async function authoriseReader(store: LogStore, context: CallContext): Promise<void> {
   const peer = requireRole(context, 'operator', 'silo');
   if (peer.role === 'silo' && !(await store.isEnrolled(peer.name, peer.serial))) {
@@ -60,9 +64,9 @@ export async function authoriseReader(store: LogStore, context: CallContext): Pr
   }
 }
 
+/** A uint64 of the wire as a number; beyond 2^53 is beyond every log. */
 function count(text: string): number {
   const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 0)
-    throw new MedleyError('AUDIT_RANGE', 'not a count');
+  if (!Number.isSafeInteger(value)) throw new MedleyError('AUDIT_RANGE', `${text} entries`);
   return value;
 }

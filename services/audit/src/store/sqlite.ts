@@ -1,28 +1,24 @@
+import { access } from 'node:fs/promises';
+import { pathToFileURL } from 'node:url';
 import { createClient, type Client, type InValue, type Row } from '@libsql/client';
 import { MedleyError } from '@medley/kit';
 import type { LogStore, StoredCheckpoint } from './store.ts';
 
 /**
- * Reads the aggregator's SQLite file. `query_only` makes the connection unable to write, so a fault
- * here cannot touch the log. Throws AUDIT_STORE_UNREADABLE when the file or its tables are not there.
+ * Reads the aggregator's SQLite file through a connection that cannot write, so that no fault here
+ * touches the log. Throws AUDIT_STORE_UNREADABLE when the file or its tables are not there; so do
+ * the store's methods when the file is damaged or stays locked.
  */
 export async function openLogStore(file: string): Promise<LogStore> {
-  let client: Client;
-  try {
-    client = createClient({ url: `file:${file}` });
-    await client.execute('PRAGMA query_only = ON');
-    await client.execute('PRAGMA busy_timeout = 5000');
-    await client.execute('SELECT COUNT(*) FROM log_entry');
-  } catch (cause) {
-    throw new MedleyError('AUDIT_STORE_UNREADABLE', `${file} holds no log`, { cause });
-  }
-  const rows = async (sql: string, args: InValue[] = []): Promise<Row[]> =>
-    (await client.execute({ sql, args })).rows;
+  const client = await openReadOnly(file);
+  const rows = async (sql: string, args: InValue[] = []): Promise<Row[]> => {
+    try {
+      return (await client.execute({ sql, args })).rows;
+    } catch (cause) {
+      throw new MedleyError('AUDIT_STORE_UNREADABLE', `${file} cannot be read`, { cause });
+    }
+  };
   return {
-    size: async () => {
-      const [row] = await rows('SELECT COUNT(*) AS n FROM log_entry');
-      return Number(row?.['n'] ?? 0);
-    },
     leaves: async (from, to) => {
       const found = await rows(
         'SELECT idx, leaf FROM log_entry WHERE idx >= ? AND idx < ? ORDER BY idx',
@@ -30,8 +26,10 @@ export async function openLogStore(file: string): Promise<LogStore> {
       );
       return found.map((row, i) => leafOf(row, from + i));
     },
-    checkpoints: async () =>
-      (await rows('SELECT size, note FROM checkpoint ORDER BY size')).map(checkpointOf),
+    checkpoints: async (after, limit) => {
+      const sql = 'SELECT size, note FROM checkpoint WHERE size > ? ORDER BY size LIMIT ?';
+      return (await rows(sql, [after, limit])).map(checkpointOf);
+    },
     newestCheckpoint: async () => {
       const [row] = await rows('SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT 1');
       return row && checkpointOf(row);
@@ -47,10 +45,32 @@ export async function openLogStore(file: string): Promise<LogStore> {
   };
 }
 
+/**
+ * A connection to an aggregator's file on which every statement that writes fails. Throws
+ * AUDIT_STORE_UNREADABLE when the file or its tables are not there; makes neither.
+ */
+export async function openReadOnly(file: string): Promise<Client> {
+  let client: Client | undefined;
+  try {
+    // The driver would make a missing file. It has no read-only mode either, hence `query_only`,
+    // which holds because this one connection stays: only the driver's transactions change it.
+    await access(file);
+    client = createClient({ url: pathToFileURL(file).href });
+    await client.execute('PRAGMA query_only = ON');
+    await client.execute('PRAGMA busy_timeout = 5000');
+    await client.execute('PRAGMA trusted_schema = OFF');
+    await client.execute('SELECT 1 FROM log_entry, checkpoint, silo LIMIT 1');
+    return client;
+  } catch (cause) {
+    client?.close();
+    throw new MedleyError('AUDIT_STORE_UNREADABLE', `${file} holds no log`, { cause });
+  }
+}
+
 function leafOf(row: Row, expected: number): Uint8Array {
   const { leaf } = row as { leaf?: unknown };
   if (Number(row['idx']) !== expected || !(leaf instanceof ArrayBuffer)) {
-    throw new MedleyError('AUDIT_STORE_UNREADABLE', `entry ${String(expected)} is missing`);
+    throw new MedleyError('AUDIT_STORE_UNREADABLE', `entry ${expected} is missing`);
   }
   return new Uint8Array(leaf);
 }
