@@ -1,6 +1,7 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemRng, toHex, writeDurably } from '@medley/kit';
+import { editDocument } from './document.ts';
 import { logFile, operatorHome, until, type Box } from './box.ts';
 import type { Running } from './programs.ts';
 
@@ -29,6 +30,8 @@ export async function foundConsortium(box: Box): Promise<Servers> {
     ...['--host', '127.0.0.1', '--enrolment-port', '0', '--rounds-port', '0', '--audit-port', '0'],
     ...['--passphrase-file', passphraseFile],
   );
+  // For step 7, which looks at what lies there: by default they go when their round is closed.
+  await editDocument(made.aggregatorConfig, (yaml) => yaml.set('keepMaskedVectors', true));
   const aggregator = await startServer(box, 'aggregator', made.aggregatorConfig);
   const audit = await startServer(box, 'audit', made.auditConfig);
   return { aggregator, audit, passphraseFile };

@@ -1,7 +1,8 @@
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { isMap, isSeq, parseDocument, type Document } from 'yaml';
+import { isMap, isSeq } from 'yaml';
 import { MedleyError, readText, writeDurably } from '@medley/kit';
+import { editDocument, readDocument } from './document.ts';
 
 /** A hospital of the box: its name and the file with its connectors. */
 export interface SiloSource {
@@ -62,9 +63,7 @@ export async function fillConnectors(agentFile: string, siteFile: string): Promi
     if (!isMap(connector)) continue;
     connector.set('file', resolve(dirname(siteFile), String(connector.get('file'))));
   }
-  const agent = await readDocument(agentFile);
-  agent.set('connectors', connectors);
-  await writeDurably(agentFile, agent.toString());
+  await editDocument(agentFile, (agent) => agent.set('connectors', connectors));
 }
 
 /** Copies a study file with another number of rounds; comments stay. */
@@ -72,11 +71,4 @@ export async function copyStudy(from: string, to: string, rounds: number | null)
   const study = await readDocument(from);
   if (rounds !== null) study.setIn(['rounds', 'count'], rounds);
   await writeDurably(to, study.toString());
-}
-
-async function readDocument(file: string): Promise<Document> {
-  const document = parseDocument(await readText(file));
-  const [fault] = document.errors;
-  if (fault) throw new MedleyError('DEMO_SILOS_INVALID', `${file}: ${fault.message}`);
-  return document;
 }
