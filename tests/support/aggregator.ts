@@ -106,6 +106,7 @@ export class TestConsortium {
       checkpointSeconds: 60,
       disconnectGraceMs: 50,
       startGraceMs: 50,
+      keepMaskedVectors: false,
       limits: { maxModelBytes: 2 ** 20 },
       logLevel: 'silent',
       ...change,

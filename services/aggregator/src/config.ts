@@ -33,10 +33,7 @@ export interface AggregatorConfig {
   readonly checkpointSeconds: number;
   /** How long a round waits for a silo whose stream broke, in milliseconds. */
   readonly disconnectGraceMs: number;
-  /**
-   * The same after a start of the aggregator, for silos that were not seen since, and before a round
-   * opens (at most one step), in milliseconds.
-   */
+  /** The same after a start of the aggregator or a study, for silos not seen since, in milliseconds. */
   readonly startGraceMs: number;
   /** Whether masked vectors of closed rounds stay in the blob folder, so that rounds can be replayed. */
   readonly keepMaskedVectors: boolean;

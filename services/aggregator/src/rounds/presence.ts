@@ -3,7 +3,7 @@ import type { Clock } from '@medley/kit';
 export interface Graces {
   /** How long a silo whose stream broke may take to come back. */
   readonly disconnectGraceMs: number;
-  /** The same for silos not seen since this process started; also how long a new round waits for one. */
+  /** The same for silos not seen since this process, or their study, started. */
   readonly startGraceMs: number;
 }
 
@@ -19,11 +19,6 @@ export class Presence {
     this.#clock = clock;
     this.#graces = graces;
     this.#startedMs = clock.nowMs();
-  }
-
-  /** How long the opening of a round waits for a silo that is away, if its steps are not shorter. */
-  get openingGraceMs(): number {
-    return this.#graces.startGraceMs;
   }
 
   /** Opens a stream of the silo; the result closes it. */
