@@ -1,9 +1,16 @@
 import { readFile } from 'node:fs/promises';
 import { checkSchema, MedleyError, writeDurably, type JsonSchema } from '@medley/kit';
 
+/** Node's code of a failed system call, e.g. ENOENT; undefined for anything else. */
+export function errnoOf(caught: unknown): string | undefined {
+  // Not instanceof: the error may come from another realm, as it does under jest.
+  if (typeof caught !== 'object' || caught === null || !('code' in caught)) return undefined;
+  return typeof caught.code === 'string' ? caught.code : undefined;
+}
+
 /** True for the error of a file that is not there, as against one that cannot be read. */
 export function isMissing(caught: unknown): boolean {
-  return caught instanceof Error && 'code' in caught && caught.code === 'ENOENT';
+  return errnoOf(caught) === 'ENOENT';
 }
 
 /** The file's bytes, undefined when it is not there. Throws FILE_UNREADABLE. */

@@ -1,6 +1,6 @@
 import { open, rm } from 'node:fs/promises';
 import { MedleyError } from '@medley/kit';
-import { readIfThere } from './file.ts';
+import { errnoOf, readIfThere } from './file.ts';
 
 /** What the lock asks of the operating system; main.ts gives the real one. */
 export interface ProcessTable {
@@ -27,7 +27,7 @@ export async function takeLock(file: string, processes: ProcessTable): Promise<R
       await handle.close();
       return { release: () => rm(file, { force: true }) };
     } catch (cause) {
-      if (!(cause instanceof Error && 'code' in cause && cause.code === 'EEXIST')) {
+      if (errnoOf(cause) !== 'EEXIST') {
         throw new MedleyError('FILE_UNWRITABLE', `${file} cannot be made`, { cause });
       }
     }

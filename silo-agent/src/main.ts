@@ -10,6 +10,7 @@ import {
   systemRng,
 } from '@medley/kit';
 import { agentProgram } from './cli/program.ts';
+import { errnoOf } from './file.ts';
 import { createLocalWork } from './training/thread.ts';
 
 const { version } = JSON.parse(
@@ -46,7 +47,7 @@ function isAlive(pid: number): boolean {
     return process.kill(pid, 0);
   } catch (caught) {
     // A process of another user cannot be signalled, but it is there.
-    return caught instanceof Error && 'code' in caught && caught.code === 'EPERM';
+    return errnoOf(caught) === 'EPERM';
   }
 }
 

@@ -54,6 +54,7 @@ export function initialState(model: Uint8Array): Uint8Array {
 export class ProgressStore {
   readonly #folder: string;
   readonly #pinned: PinnedStudy;
+  #initial: Uint8Array | undefined;
 
   constructor(folder: string, pinned: PinnedStudy) {
     this.#folder = folder;
@@ -66,7 +67,7 @@ export class ProgressStore {
     if (!file) {
       return {
         nextRound: firstRound(this.#pinned.study),
-        modelHash: modelStateHash(initialState(this.#pinned.model)),
+        modelHash: modelStateHash(this.#initialState()),
         checkpoint: undefined,
       };
     }
@@ -92,7 +93,7 @@ export class ProgressStore {
     const kept = await readIfThere(join(this.#folder, 'state.bin'));
     // A crash may have left a state that progress.json does not name yet.
     if (kept && modelStateHash(kept) === modelHash) return kept;
-    const initial = initialState(this.#pinned.model);
+    const initial = this.#initialState();
     return modelStateHash(initial) === modelHash ? initial : undefined;
   }
 
@@ -109,5 +110,9 @@ export class ProgressStore {
         : {}),
     };
     await writeDocument(join(this.#folder, 'progress.json'), file);
+  }
+
+  #initialState(): Uint8Array {
+    return (this.#initial ??= initialState(this.#pinned.model));
   }
 }

@@ -68,6 +68,11 @@ export class StudyRunner {
     this.#pump = this.#pump.then(() => this.#next());
   }
 
+  /** Resolves when every task taken so far has been dealt with. */
+  async settled(): Promise<void> {
+    await this.#pump;
+  }
+
   /** Begins no new attempt from now on. */
   drain(): void {
     this.#isDraining = true;
@@ -166,6 +171,7 @@ export class StudyRunner {
     return async (call) => {
       const backoff = new Backoff(RESEND, this.#parts.clock, this.#parts.rng);
       for (;;) {
+        signal.throwIfAborted();
         try {
           return await call();
         } catch (caught) {
