@@ -30,9 +30,18 @@ import type { EnrolledSilo } from './aggregator.ts';
 
 export type Step = NonNullable<RoundTask__Output['step']>;
 
+/** One silo's vector before masking. */
+export interface Encoded {
+  readonly terms: SessionTerms;
+  readonly values: SlotValues;
+  readonly words: Uint32Array;
+}
+
 export interface SimOptions {
   /** Announces each vector with a wrong size first. */
   readonly misstateSize?: boolean;
+  /** Told of each vector before it is masked: the values of its slots and the words they became. */
+  readonly encoded?: (plain: Encoded) => void;
   /** Called before a step is answered; `false` leaves it unanswered, `leave` ends the stream as well. */
   readonly before?: (task: RoundTask__Output, step: Step) => boolean | 'leave' | Promise<boolean>;
 }
@@ -135,9 +144,7 @@ export class SimAgent {
       await client.share({ key, ...made.message, boxes: [...made.message.boxes] });
     } else if (task.mask && state) {
       // Rounding is random: the same task again must find the same vector.
-      const vector =
-        this.#vectors.get(id) ??
-        encodeVector(terms.layout, this.#values(task.kind as RoundKind, key.round), systemRng);
+      const vector = this.#vectors.get(id) ?? this.#encode(terms, task.kind as RoundKind);
       this.#vectors.set(id, vector);
       const made = mask(state, task.mask, vector, signer);
       keep(made.state);
@@ -166,6 +173,13 @@ export class SimAgent {
         signature,
       });
     }
+  }
+
+  #encode(terms: SessionTerms, kind: RoundKind): Uint32Array {
+    const values = this.#values(kind, terms.round);
+    const words = encodeVector(terms.layout, values, systemRng);
+    this.#options.encoded?.({ terms, values, words });
+    return words;
   }
 
   /** Twenty training rows in the middle of their ranges, a small update, ten test rows. */

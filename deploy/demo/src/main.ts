@@ -74,7 +74,7 @@ function kilobytes(bytes: number): string {
   return `${(bytes / 1000).toFixed(1)} kB`;
 }
 
-const work = join(root, '.medley', 'demo');
+const work = resolve(options.work);
 try {
   const folder = resolve(options.silosFolder ?? join(root, 'deploy', 'demo'));
   await mkdir(work, { recursive: true, mode: 0o700 });

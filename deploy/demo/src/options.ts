@@ -5,6 +5,7 @@ export interface DemoOptions {
   readonly rounds?: number;
   readonly silosFolder?: string;
   readonly out: string;
+  readonly work: string;
   readonly json?: string;
   readonly keep: boolean;
 }
@@ -24,6 +25,7 @@ export function demoCommand(version: string): Command {
     )
     .option('--silos-folder <folder>', 'other hospitals: a folder with sites/, data/ and study/')
     .option('--out <folder>', 'where page, model and audit files go', 'demo-report')
+    .option('--work <folder>', 'homes, keys and logs of all processes; made anew', '.medley/demo')
     .option('--json <file>', 'also write all figures as JSON')
     .option('--keep', 'leave the consortium running and print how to talk to it', false)
     .addHelpText(
