@@ -11,6 +11,11 @@ const workspaces = [
   'deploy/demo',
 ];
 
+/** Generated code is not in git; what it imports is needed all the same. */
+const USED_BY_GENERATED_CODE: Readonly<Record<string, readonly string[]>> = {
+  'services/aggregator': ['@prisma/client'],
+};
+
 interface Source {
   readonly file: string;
   readonly text: string;
@@ -47,11 +52,13 @@ describe.each(workspaces)('%s', (workspace) => {
           .join('/'),
       )
       .filter((name) => name !== manifest.name);
-    expect(Object.keys(manifest.dependencies ?? {}).sort()).toEqual([...new Set(used)].sort());
+    const all = new Set([...used, ...(USED_BY_GENERATED_CODE[workspace] ?? [])]);
+    expect(Object.keys(manifest.dependencies ?? {}).sort()).toEqual([...all].sort());
   });
 
   test('imports other workspaces only by their public entry', () => {
-    const reaching = own.flatMap(({ file, imports }) =>
+    const shipped = own.filter(({ file }) => !file.endsWith('.test.ts'));
+    const reaching = shipped.flatMap(({ file, imports }) =>
       imports
         .filter((name) => name.startsWith('.'))
         .filter((name) => !resolve(dirname(file), name).startsWith(join(root, workspace)))
