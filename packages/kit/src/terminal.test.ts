@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { MedleyError } from './error.ts';
-import { createTerminal, table, type Terminal } from './terminal.ts';
+import { createTerminal, printable, table, type Terminal } from './terminal.ts';
 
 function captured(options: { json?: boolean; tty?: boolean; env?: Record<string, string> } = {}): {
   terminal: Terminal;
@@ -68,4 +68,21 @@ test('table aligns columns and trims line ends', () => {
       ['cc', 'd'],
     ]),
   ).toBe('a   bbb\ncc  d');
+});
+
+describe('printable', () => {
+  test('leaves text in any script, tabs and line breaks alone', () => {
+    const text = 'Charité\tбольница\n病院 “six words”';
+    expect(printable(text)).toBe(text);
+  });
+
+  test('takes away what steers a terminal', () => {
+    expect(printable('a\u001b[2Jb\rc\u009b1md\u202ee')).toBe('a�[2Jb�c�1md�e');
+  });
+
+  test('is applied to the detail of an error that a peer sent', () => {
+    const { terminal, err } = captured();
+    terminal.fail(new MedleyError('RPC_FORBIDDEN', 'x\u001b]0;owned\u0007'));
+    expect(err()).toContain('x�]0;owned�');
+  });
 });

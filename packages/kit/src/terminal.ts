@@ -72,12 +72,20 @@ export function createTerminal({ stdout, stderr, env, json }: TerminalStreams): 
       if (json) stdout.write(`${JSON.stringify({ error: errorDocument(error) }, undefined, 2)}\n`);
       stderr.write(
         `${paint.red('✖')} ${paint.bold(error.code)}  ${error.entry.sentence}\n` +
-          `   ${error.message}\n` +
+          `   ${printable(error.message)}\n` +
           `   ${paint.cyan('Fix:')} ${error.entry.remedy}\n`,
       );
       return error.entry.exit;
     },
   };
+}
+
+/**
+ * Text from another machine, safe to print: control characters other than tab and newline, and marks
+ * that reverse the direction of writing, become U+FFFD, so that no peer steers this terminal.
+ */
+export function printable(text: string): string {
+  return text.replace(/[^\P{Cc}\n\t]|[\u202a-\u202e\u2066-\u2069]/gu, '\ufffd');
 }
 
 /** An error as `--json` shows it. */
