@@ -58,7 +58,9 @@ export async function createLogFile(
         'INSERT INTO silo (name, state, fingerprint, certificate_serial, last_seen_ms) VALUES (?, ?, ?, ?, 0)';
       await client.execute({ sql, args: [silo, state, '', serial] });
     },
-    execute: async (sql) => void (await client.execute(sql)),
+    execute: async (sql) => {
+      await client.execute(sql);
+    },
     close: () => client.close(),
   };
 }

@@ -1,34 +1,36 @@
-import { equalBytes, MedleyError, utf8 } from '@medley/kit';
+import { MedleyError } from '@medley/kit';
 import { verifyEnrolment, type SignedEnrolment } from '@medley/pki';
-
-/** A silo's request as the aggregator hands it on. */
-export type Pending = SignedEnrolment;
 
 /**
  * Checks a pending request without believing the aggregator that delivers it: the identity key has
  * signed this very certificate request for this silo, and its fingerprint is the one that the silo
- * read out by another channel. Returns the six words.
+ * read out by another channel, in any spacing. Returns the six words.
  *
  * Throws OPERATOR_REQUEST_FORGED and OPERATOR_FINGERPRINT_DIFFERS.
  */
-export function checkPending(pending: Pending, silo: string, spokenWords: string): string {
-  let words: string;
-  try {
-    if (pending.silo !== silo) throw new Error(`the request is for ${pending.silo}`);
-    words = verifyEnrolment(pending).fingerprint.join(' ');
-  } catch (cause) {
-    throw new MedleyError('OPERATOR_REQUEST_FORGED', `the request of ${silo}`, { cause });
-  }
-  const spoken = spokenWords
-    .toLowerCase()
-    .split(/[\s-]+/)
-    .filter(Boolean)
-    .join(' ');
-  if (!equalBytes(utf8(words), utf8(spoken))) {
+export function checkPending(
+  pending: SignedEnrolment,
+  silo: string,
+  spokenWords: string,
+): readonly string[] {
+  const words = verified(pending, silo);
+  const spoken = spokenWords.toLowerCase().match(/[a-z]+/g) ?? [];
+  if (words.join(' ') !== spoken.join(' ')) {
+    // Without the right words: whoever reads them here need not telephone any more.
     throw new MedleyError(
       'OPERATOR_FINGERPRINT_DIFFERS',
-      `the key of ${silo} has the fingerprint "${words}"`,
+      `the key that asks to be ${silo} has other words than these`,
     );
   }
   return words;
+}
+
+function verified(pending: SignedEnrolment, silo: string): readonly string[] {
+  try {
+    const { fingerprint } = verifyEnrolment(pending);
+    if (pending.silo === silo) return fingerprint;
+  } catch (cause) {
+    throw new MedleyError('OPERATOR_REQUEST_FORGED', `the request of ${silo}`, { cause });
+  }
+  throw new MedleyError('OPERATOR_REQUEST_FORGED', `asked for ${silo}, got ${pending.silo}`);
 }

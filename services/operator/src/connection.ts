@@ -9,13 +9,18 @@ import {
 } from '@medley/rpc';
 import { aggregatorEndpoints, auditAddress, type OperatorHome } from './home.ts';
 
+/** A client of the aggregator's admin service; the caller closes it. */
+export async function connectAdmin(home: OperatorHome): Promise<Client<AdminMethods>> {
+  const { rounds: address } = await aggregatorEndpoints(home);
+  return connect({ service: Admin, address, tls: tlsOf(home, 'aggregator') });
+}
+
 /** Calls `use` with a client of the aggregator's admin service and closes it afterwards. */
 export async function withAdmin<T>(
   home: OperatorHome,
   use: (admin: Client<AdminMethods>) => Promise<T>,
 ): Promise<T> {
-  const { rounds } = await aggregatorEndpoints(home);
-  const admin = connect({ service: Admin, address: rounds, tls: tlsOf(home, 'aggregator') });
+  const admin = await connectAdmin(home);
   try {
     return await use(admin);
   } finally {

@@ -1,5 +1,5 @@
-import { isIP } from 'node:net';
 import { access } from 'node:fs/promises';
+import { isIP } from 'node:net';
 import { join, relative } from 'node:path';
 import { stringify } from 'yaml';
 import { MedleyError, writeDurably, type Clock, type Rng } from '@medley/kit';
@@ -15,7 +15,8 @@ import {
   type Authority,
   type Role,
 } from '@medley/pki';
-import { FILES } from './home.ts';
+import { formatAddress } from '@medley/rpc';
+import { FILES, type OperatorConfig } from './home.ts';
 
 /** What `medley consortium init` needs. Folders are absolute. */
 export interface NewConsortium {
@@ -27,7 +28,7 @@ export interface NewConsortium {
   /** Host name or IP address under which both servers are dialled. */
   readonly host: string;
   readonly ports: { readonly enrolment: number; readonly rounds: number; readonly audit: number };
-  /** Encrypts the authority's key. */
+  /** Encrypts the authority's key; at least 12 characters. */
   readonly passphrase: string;
   readonly clock: Clock;
   readonly rng: Rng;
@@ -36,7 +37,9 @@ export interface NewConsortium {
 /** What was made, safe to print. */
 export interface MadeConsortium {
   readonly consortium: string;
+  /** Hex SHA-256 of the authority's SubjectPublicKeyInfo; every invitation carries it. */
   readonly caPin: string;
+  /** C2SP signed-note verifier key; every charter carries it. */
   readonly logVerifierKey: string;
   readonly aggregatorConfig: string;
   readonly auditConfig: string;
@@ -44,81 +47,96 @@ export interface MadeConsortium {
 
 /** A year for servers and operators: they are renewed by hand, on the machine that issued them. */
 const SERVER_DAYS = 365;
-const AGGREGATOR_FILE = 'aggregator.yaml';
-const AUDIT_FILE = 'audit.yaml';
+const PUBLIC = 0o644;
+const PRIVATE = 0o600;
+/** Files of both servers' homes. */
+const SERVER = { key: 'tls.key.pem', certificate: 'tls.pem', ca: 'ca.pem' } as const;
 const ENDPOINTS = 'endpoints.json';
-const PUBLIC = { mode: 0o644 };
-
-interface Issuer {
-  readonly authority: Authority;
-  readonly options: NewConsortium;
-}
+const AGGREGATOR = {
+  config: 'aggregator.yaml',
+  logKey: 'log.key.pem',
+  database: 'medley.db',
+} as const;
+const AUDIT = { config: 'audit.yaml' } as const;
 
 /**
  * Creates a consortium: the authority with its encrypted key, an operator's certificate, and the
  * homes of aggregator and audit service with keys and configuration. Every key is made here, on one
- * machine, because all three belong to the operator; hospitals make theirs at home.
- * Throws OPERATOR_HOME_EXISTS and PKI_*.
+ * machine, because all three belong to the operator; hospitals make theirs at home. Nothing is
+ * written before everything is made, and operator.yaml comes last.
+ *
+ * Throws OPERATOR_HOME_EXISTS, USAGE for homes that are not three, FILE_UNWRITABLE, and PKI_* for
+ * names, host or passphrase that will not do.
  */
 export async function createConsortium(options: NewConsortium): Promise<MadeConsortium> {
-  const { home, aggregatorHome, auditHome, clock, rng, consortium } = options;
-  for (const file of [
-    join(home, FILES.config),
-    join(home, FILES.authority),
-    join(aggregatorHome, AGGREGATOR_FILE),
-    join(auditHome, AUDIT_FILE),
-  ]) {
-    if (await exists(file)) throw new MedleyError('OPERATOR_HOME_EXISTS', file);
-  }
+  const { home, aggregatorHome, auditHome, clock, rng, consortium, passphrase } = options;
+  await checkHomes(options);
   const made = await createAuthority({ consortium, nowMs: clock.nowMs(), rng });
-  const { certificatePem: caPem } = made;
+  const caPem = made.certificatePem;
+  const caKeyPem = encryptPrivateKey(made.privateKeyPem, passphrase, rng);
   const authority = openAuthority(made);
-  const issuer = { authority, options };
-
-  await writeDurably(join(home, FILES.authority), caPem, PUBLIC);
-  await writeDurably(
-    join(home, FILES.authorityKey),
-    encryptPrivateKey(made.privateKeyPem, options.passphrase, rng),
-  );
-  const operator = await issue(issuer, 'operator', options.operator);
-  await writeDurably(join(home, FILES.certificate), operator.certificatePem, PUBLIC);
-  await writeDurably(join(home, FILES.key), operator.keyPem);
-
+  const [operator, aggregator, audit] = await Promise.all([
+    issue(authority, options, 'operator', options.operator),
+    issue(authority, options, 'aggregator', 'aggregator'),
+    issue(authority, options, 'audit', 'audit'),
+  ]);
   const logKey = createIdentity();
-  const logVerifierKey = formatVerifierKey(
-    verifierKey('log', `medley/${consortium}`, logKey.publicKey),
-  );
-  await writeDurably(join(home, FILES.logKey), `${logVerifierKey}\n`, PUBLIC);
-  await writeServer(issuer, 'aggregator', aggregatorHome, caPem);
-  await writeDurably(join(aggregatorHome, 'log.key.pem'), logKey.privateKeyPem);
-  await writeServer(issuer, 'audit', auditHome, caPem);
+  const log = verifierKey('log', `medley/${consortium}`, logKey.publicKey);
+  const logVerifierKey = formatVerifierKey(log);
 
-  await writeYaml(join(aggregatorHome, AGGREGATOR_FILE), aggregatorConfig(options));
-  await writeYaml(join(auditHome, AUDIT_FILE), auditConfig(options));
-  await writeYaml(join(home, FILES.config), operatorConfig(options));
+  await write(aggregatorHome, AGGREGATOR.logKey, logKey.privateKeyPem);
+  await writeServer(aggregatorHome, aggregator, caPem);
+  await write(aggregatorHome, AGGREGATOR.config, aggregatorYaml(options));
+  await writeServer(auditHome, audit, caPem);
+  await write(auditHome, AUDIT.config, auditYaml(options));
+  await write(home, FILES.authority, caPem, PUBLIC);
+  await write(home, FILES.authorityKey, caKeyPem);
+  await write(home, FILES.certificate, operator.certificatePem, PUBLIC);
+  await write(home, FILES.key, operator.keyPem);
+  await write(home, FILES.logKey, `${logVerifierKey}\n`, PUBLIC);
+  await write(home, FILES.config, operatorYaml(options));
   return {
     consortium,
     caPin: spkiPin(caPem),
     logVerifierKey,
-    aggregatorConfig: join(aggregatorHome, AGGREGATOR_FILE),
-    auditConfig: join(auditHome, AUDIT_FILE),
+    aggregatorConfig: join(aggregatorHome, AGGREGATOR.config),
+    auditConfig: join(auditHome, AUDIT.config),
   };
 }
 
+/** Keys and logs are never overwritten, whatever is left of them. */
+async function checkHomes({ home, aggregatorHome, auditHome }: NewConsortium): Promise<void> {
+  if (new Set([home, aggregatorHome, auditHome]).size < 3) {
+    throw new MedleyError('USAGE', 'operator, aggregator and audit service need a home each');
+  }
+  const server = Object.values(SERVER);
+  for (const file of [
+    ...Object.values(FILES).map((name) => join(home, name)),
+    ...[...server, ...Object.values(AGGREGATOR)].map((name) => join(aggregatorHome, name)),
+    ...[...server, ...Object.values(AUDIT)].map((name) => join(auditHome, name)),
+  ]) {
+    if (await exists(file)) throw new MedleyError('OPERATOR_HOME_EXISTS', `${file} is there`);
+  }
+}
+
+interface Issued {
+  readonly certificatePem: string;
+  readonly keyPem: string;
+}
+
 async function issue(
-  { authority, options }: Issuer,
+  authority: Authority,
+  { consortium, host, clock, rng }: NewConsortium,
   role: Role,
   name: string,
-): Promise<{ readonly certificatePem: string; readonly keyPem: string }> {
-  const { consortium, host, clock, rng } = options;
+): Promise<Issued> {
   const key = await createTlsKey();
-  const isAddress = isIP(host) !== 0;
-  const isServer = role === 'aggregator' || role === 'audit';
+  const isDialled = role === 'aggregator' || role === 'audit';
   const { certificatePem } = issueCertificate({
     authority,
     publicKeyPem: key.publicKeyPem,
     subject: { consortium, role, name },
-    ...(isServer && (isAddress ? { ipAddresses: [host] } : { dnsNames: [host] })),
+    ...(isDialled && (isIP(host) === 0 ? { dnsNames: [host] } : { ipAddresses: [host] })),
     nowMs: clock.nowMs(),
     days: SERVER_DAYS,
     rng,
@@ -126,45 +144,46 @@ async function issue(
   return { certificatePem, keyPem: key.privateKeyPem };
 }
 
-async function writeServer(
-  issuer: Issuer,
-  role: 'aggregator' | 'audit',
-  folder: string,
-  caPem: string,
-): Promise<void> {
-  const { certificatePem, keyPem } = await issue(issuer, role, role);
-  await writeDurably(join(folder, 'tls.key.pem'), keyPem);
+async function writeServer(folder: string, issued: Issued, caPem: string): Promise<void> {
+  await write(folder, SERVER.key, issued.keyPem);
   // The chain ends with the authority: a hospital's first contact finds the pinned key in it.
-  await writeDurably(join(folder, 'tls.pem'), certificatePem + caPem, PUBLIC);
-  await writeDurably(join(folder, 'ca.pem'), caPem, PUBLIC);
+  await write(folder, SERVER.certificate, issued.certificatePem + caPem, PUBLIC);
+  await write(folder, SERVER.ca, caPem, PUBLIC);
 }
 
-function aggregatorConfig({ consortium, host, ports }: NewConsortium): object {
-  return {
+function aggregatorYaml({ consortium, host, ports }: NewConsortium): string {
+  return yaml('deploy/config/aggregator.full.yaml', {
     apiVersion: 'medley/v1',
     kind: 'Aggregator',
     consortium,
+    database: AGGREGATOR.database,
+    blobs: 'blobs',
+    tls: SERVER,
+    logKey: AGGREGATOR.logKey,
     listen: {
-      enrolment: `${listenHost(host)}:${String(ports.enrolment)}`,
-      rounds: `${listenHost(host)}:${String(ports.rounds)}`,
+      enrolment: listenAddress(host, ports.enrolment),
+      rounds: listenAddress(host, ports.rounds),
     },
     publicHost: host,
-  };
+    endpointsFile: ENDPOINTS,
+  });
 }
 
-function auditConfig({ host, ports, aggregatorHome, auditHome }: NewConsortium): object {
-  return {
+function auditYaml({ host, ports, aggregatorHome, auditHome }: NewConsortium): string {
+  return yaml('deploy/config/audit.full.yaml', {
     apiVersion: 'medley/v1',
     kind: 'Audit',
-    database: relative(auditHome, join(aggregatorHome, 'medley.db')),
-    listen: `${listenHost(host)}:${String(ports.audit)}`,
-    tls: { key: 'tls.key.pem', certificate: 'tls.pem', ca: 'ca.pem' },
-  };
+    database: relative(auditHome, join(aggregatorHome, AGGREGATOR.database)),
+    listen: listenAddress(host, ports.audit),
+    publicHost: host,
+    endpointsFile: ENDPOINTS,
+    tls: SERVER,
+  });
 }
 
-function operatorConfig(options: NewConsortium): object {
+function operatorYaml(options: NewConsortium): string {
   const { consortium, operator, home, aggregatorHome, auditHome } = options;
-  return {
+  const config: OperatorConfig = {
     apiVersion: 'medley/v1',
     kind: 'Operator',
     consortium,
@@ -172,16 +191,21 @@ function operatorConfig(options: NewConsortium): object {
     aggregator: { endpointsFile: relative(home, join(aggregatorHome, ENDPOINTS)) },
     audit: { endpointsFile: relative(home, join(auditHome, ENDPOINTS)) },
   };
+  return yaml('deploy/config/operator.full.yaml', config);
 }
 
-/** An address is listened on as it is; behind a name, every interface. */
-function listenHost(host: string): string {
-  if (isIP(host) === 6) return `[${host}]`;
-  return isIP(host) === 4 ? host : '0.0.0.0';
+/** An address is listened on as it is; behind a name, on every interface. */
+function listenAddress(host: string, port: number): string {
+  if (isIP(host) !== 0) return formatAddress({ host, port });
+  return formatAddress({ host: host === 'localhost' ? '127.0.0.1' : '0.0.0.0', port });
 }
 
-async function writeYaml(file: string, value: object): Promise<void> {
-  await writeDurably(file, stringify(value));
+function yaml(sample: string, value: object): string {
+  return `# Written by \`medley consortium init\`. Every setting: ${sample}\n${stringify(value)}`;
+}
+
+async function write(folder: string, name: string, content: string, mode = PRIVATE): Promise<void> {
+  await writeDurably(join(folder, name), content, { mode });
 }
 
 async function exists(file: string): Promise<boolean> {

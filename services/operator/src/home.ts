@@ -1,13 +1,10 @@
 import { resolve } from 'node:path';
-import { MedleyError, readText, readYaml, type JsonSchema } from '@medley/kit';
+import { MedleyError, parseYaml, readText, type JsonSchema } from '@medley/kit';
 import type { Endpoints } from '@medley/pki';
 
-/** Where one server is reached: written down, or read from the file it writes when it listens. */
-export interface Reachable {
-  readonly endpointsFile?: string;
-  readonly address?: string;
-  readonly enrolment?: string;
-  readonly rounds?: string;
+/** A server on this machine: the file in which it says where it listens. */
+export interface Local {
+  readonly endpointsFile: string;
 }
 
 /** operator.yaml: what an operator's machine knows of its consortium. Paths are relative to it. */
@@ -17,23 +14,29 @@ export interface OperatorConfig {
   readonly consortium: string;
   /** Name of this operator, as in its certificate. */
   readonly operator: string;
-  readonly aggregator: Reachable;
-  readonly audit: Reachable;
+  /** Each address `host:port`. */
+  readonly aggregator: Local | Endpoints;
+  readonly audit: Local | { readonly address: string };
 }
 
 const NAME = { type: 'string', pattern: '^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$' };
-const REACHABLE = {
-  type: 'object',
-  additionalProperties: false,
-  minProperties: 1,
-  properties: {
-    endpointsFile: { type: 'string' },
-    address: { type: 'string' },
-    enrolment: { type: 'string' },
-    rounds: { type: 'string' },
-  },
+const FILE = { type: 'string', minLength: 1, description: 'Written by a server on this machine.' };
+const ADDRESS = { type: 'string', minLength: 3, description: 'host:port of a server elsewhere.' };
+
+/** Either the endpoints file alone or all of `addresses`. */
+const server = (...addresses: readonly string[]): object => {
+  const properties = Object.fromEntries(addresses.map((name) => [name, ADDRESS]));
+  return {
+    type: 'object',
+    additionalProperties: false,
+    properties: { endpointsFile: FILE, ...properties },
+    if: { properties: { endpointsFile: {} }, required: ['endpointsFile'] },
+    then: { maxProperties: 1 },
+    else: { properties, required: addresses },
+  };
 };
 
+/** JSON Schema of operator.yaml. */
 export const OPERATOR_SCHEMA: JsonSchema = {
   type: 'object',
   additionalProperties: false,
@@ -41,10 +44,10 @@ export const OPERATOR_SCHEMA: JsonSchema = {
   properties: {
     apiVersion: { const: 'medley/v1' },
     kind: { const: 'Operator' },
-    consortium: NAME,
-    operator: NAME,
-    aggregator: REACHABLE,
-    audit: REACHABLE,
+    consortium: { ...NAME, description: 'Name of the consortium, as in every certificate.' },
+    operator: { ...NAME, description: 'Name of this operator, as in its certificate.' },
+    aggregator: server('enrolment', 'rounds'),
+    audit: server('address'),
   },
 };
 
@@ -65,17 +68,18 @@ export interface OperatorHome {
   readonly caPem: string;
   readonly certPem: string;
   readonly keyPem: string;
-  /** Verifier key of the audit log, as text. */
+  /** Verifier key of the audit log as text (C2SP signed-note). */
   readonly logVerifierKey: string;
 }
 
-/** Reads an operator's home. Throws OPERATOR_HOME_MISSING where there is none, CONFIG_* otherwise. */
+/** Reads an operator's home. Throws OPERATOR_HOME_MISSING for any missing file, CONFIG_INVALID. */
 export async function openHome(folder: string): Promise<OperatorHome> {
   const text = (name: string): Promise<string> =>
     readText(resolve(folder, name), 'OPERATOR_HOME_MISSING');
-  await text(FILES.config);
-  const { value: config } = await readYaml<OperatorConfig>(
-    resolve(folder, FILES.config),
+  const file = resolve(folder, FILES.config);
+  const { value: config } = parseYaml<OperatorConfig>(
+    await text(FILES.config),
+    file,
     OPERATOR_SCHEMA,
   );
   const [caPem, certPem, keyPem, logKey] = await Promise.all([
@@ -87,39 +91,38 @@ export async function openHome(folder: string): Promise<OperatorHome> {
   return { folder, config, caPem, certPem, keyPem, logVerifierKey: logKey.trim() };
 }
 
-/** The aggregator's two addresses. Throws OPERATOR_SERVER_DOWN when its endpoints file is missing. */
+/** The aggregator's addresses. Throws OPERATOR_SERVER_DOWN when its endpoints file is missing. */
 export async function aggregatorEndpoints(home: OperatorHome): Promise<Endpoints> {
   const { aggregator } = home.config;
-  const known = aggregator.endpointsFile
-    ? await readEndpoints(home, aggregator.endpointsFile)
-    : aggregator;
-  const { enrolment, rounds } = known;
-  if (typeof enrolment !== 'string' || typeof rounds !== 'string') {
-    throw new MedleyError('CONFIG_INVALID', 'the aggregator needs both enrolment and rounds');
-  }
-  return { enrolment, rounds };
+  if ('rounds' in aggregator) return aggregator;
+  const read = await readEndpoints(home, aggregator);
+  return { enrolment: read('enrolment'), rounds: read('rounds') };
 }
 
 /** The audit service's address. Throws OPERATOR_SERVER_DOWN when its endpoints file is missing. */
 export async function auditAddress(home: OperatorHome): Promise<string> {
   const { audit } = home.config;
-  const known = audit.endpointsFile ? await readEndpoints(home, audit.endpointsFile) : audit;
-  if (typeof known.address !== 'string') {
-    throw new MedleyError('CONFIG_INVALID', 'the audit service needs an address');
-  }
-  return known.address;
+  if ('address' in audit) return audit.address;
+  return (await readEndpoints(home, audit))('address');
 }
 
+/** Gives the addresses of an endpoints file by name. Throws CONFIG_INVALID for one that is not there. */
 async function readEndpoints(
   home: OperatorHome,
-  file: string,
-): Promise<Readonly<Record<string, unknown>>> {
-  const text = await readText(resolve(home.folder, file), 'OPERATOR_SERVER_DOWN');
+  { endpointsFile }: Local,
+): Promise<(name: string) => string> {
+  const file = resolve(home.folder, endpointsFile);
+  const text = await readText(file, 'OPERATOR_SERVER_DOWN');
+  let value: unknown;
   try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
-  } catch {
-    // Falls through to the coded error: a half-written file cannot occur (it is renamed into place).
+    value = JSON.parse(text);
+  } catch (cause) {
+    // Not half-written: servers rename it into place.
+    throw new MedleyError('CONFIG_INVALID', `${file} does not hold endpoints`, { cause });
   }
-  throw new MedleyError('CONFIG_INVALID', `${file} does not hold endpoints`);
+  return (name) => {
+    const found = (value as Readonly<Record<string, unknown>> | null)?.[name];
+    if (typeof found === 'string') return found;
+    throw new MedleyError('CONFIG_INVALID', `${file} names no ${name} address`);
+  };
 }

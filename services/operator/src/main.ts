@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { CommanderError } from 'commander';
-import { createTerminal, EXIT, MedleyError, systemClock, systemRng } from '@medley/kit';
-import { operatorProgram } from './cli/program.ts';
+import tls from 'node:tls';
+import { MedleyError, systemClock, systemRng } from '@medley/kit';
+import { runOperator } from './cli/run.ts';
+
+tls.DEFAULT_MIN_VERSION = 'TLSv1.3';
 
 const { version } = JSON.parse(
   readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
@@ -9,38 +11,17 @@ const { version } = JSON.parse(
 
 const stop = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  // Once: a second signal ends the process at once.
   process.once(signal, () => stop.abort(new MedleyError('INTERRUPTED', signal)));
 }
 
-const terminal = (json: boolean): ReturnType<typeof createTerminal> =>
-  createTerminal({ stdout: process.stdout, stderr: process.stderr, env: process.env, json });
-
-const program = operatorProgram(
-  {
-    terminal,
-    clock: systemClock,
-    rng: systemRng,
-    env: process.env,
-    signal: stop.signal,
-    cwd: process.cwd(),
-  },
+process.exitCode = await runOperator(process.argv.slice(2), {
+  stdout: process.stdout,
+  stderr: process.stderr,
+  env: process.env,
+  clock: systemClock,
+  rng: systemRng,
+  signal: stop.signal,
+  cwd: process.cwd(),
   version,
-);
-for (const command of [
-  program,
-  ...program.commands,
-  ...program.commands.flatMap((c) => c.commands),
-]) {
-  command.exitOverride();
-}
-
-try {
-  await program.parseAsync(process.argv);
-} catch (error) {
-  if (error instanceof CommanderError) {
-    // Commander has printed its own words; help and version end with 0.
-    process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-  } else {
-    process.exitCode = terminal(process.argv.includes('--json')).fail(error);
-  }
-}
+});

@@ -1,4 +1,5 @@
-import type { RoundStatus__Output, StudyStatus__Output } from '@medley/rpc';
+import { checkSchema, MedleyError, printable, type JsonSchema } from '@medley/kit';
+import type { RoundStatus__Output, StudySummary__Output, StudyStatus__Output } from '@medley/rpc';
 
 /** One round as `--json` shows it. Times are milliseconds since the epoch. */
 export interface RoundReport {
@@ -15,55 +16,74 @@ export interface RoundReport {
   readonly bytesUp: number;
   readonly bytesDown: number;
   readonly abortCode: string | null;
-  /** Federated figures as docs/protocol.md describes them; null while the round is open. */
+  /** Federated figures (docs/protocol.md, section 10); null while the round is open. */
   readonly metrics: Metrics | null;
 }
 
+/** What a round's sum decoded to, as far as the command line shows it. */
 export interface Metrics {
   readonly kind: string;
-  readonly trainLoss?: number | null;
   readonly evaluation?: { readonly auc: number | null; readonly loss: number | null };
   readonly [name: string]: unknown;
 }
 
-/** A study as `--json` shows it. */
-export interface StudyReport {
+/** A study in a list, as `--json` shows it. */
+export interface StudyLine {
   readonly study: string;
   readonly title: string;
   readonly state: string;
   readonly charterHash: string;
   readonly signed: number;
   readonly rosterSize: number;
+  /** Last closed round; 0 before the first. */
   readonly round: number;
   readonly lastRound: number;
+}
+
+/** A study as `--json` shows it. */
+export interface StudyReport extends StudyLine {
+  /** Why nothing moves, in words, when nothing moves. */
   readonly waitingFor: string | null;
+  /** Every attempt of every round, in order. */
   readonly rounds: readonly RoundReport[];
 }
 
-/** The wire's status in the form of the command line. */
+const FIGURE = { type: ['number', 'null'] };
+const METRICS_SCHEMA: JsonSchema = {
+  type: 'object',
+  required: ['kind'],
+  properties: {
+    kind: { type: 'string' },
+    evaluation: {
+      type: 'object',
+      required: ['auc', 'loss'],
+      properties: { auc: FIGURE, loss: FIGURE },
+    },
+  },
+};
+
+/** The wire's status in the form of the command line. Throws RPC_MESSAGE_INVALID. */
 export function studyReport(status: StudyStatus__Output): StudyReport {
-  const { summary } = status;
+  if (!status.summary) throw new MedleyError('RPC_MESSAGE_INVALID', 'a status of no study');
   return {
-    study: summary?.study ?? '',
-    title: summary?.title ?? '',
-    state: summary?.state ?? '',
-    charterHash: summary?.charterHash ?? '',
-    signed: summary?.signed ?? 0,
-    rosterSize: summary?.rosterSize ?? 0,
-    round: summary?.round ?? 0,
-    lastRound: summary?.rounds ?? 0,
+    ...studyLine(status.summary),
     waitingFor: status.waitingFor || null,
     rounds: status.rounds.map(roundReport),
   };
 }
 
+/** The wire's summary in the form of the command line. */
+export function studyLine(summary: StudySummary__Output): StudyLine {
+  const { study, title, state, charterHash, signed, rosterSize, round, rounds } = summary;
+  return { study, title, state, charterHash, signed, rosterSize, round, lastRound: rounds };
+}
+
 /** True when no further round will come. */
-export function isOver(report: StudyReport): boolean {
-  return !['draft', 'proposed', 'active'].includes(report.state);
+export function isOver({ state }: StudyLine): boolean {
+  return state !== 'proposed' && state !== 'active';
 }
 
 function roundReport(round: RoundStatus__Output): RoundReport {
-  const text = new TextDecoder().decode(round.metrics);
   return {
     round: round.round,
     attempt: round.attempt,
@@ -78,26 +98,38 @@ function roundReport(round: RoundStatus__Output): RoundReport {
     bytesUp: Number(round.bytesUp),
     bytesDown: Number(round.bytesDown),
     abortCode: round.abortCode || null,
-    metrics: text === '' ? null : (JSON.parse(text) as Metrics),
+    metrics: round.metrics.length === 0 ? null : readMetrics(round.metrics),
   };
+}
+
+function readMetrics(bytes: Uint8Array): Metrics {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch (cause) {
+    throw new MedleyError('RPC_MESSAGE_INVALID', 'metrics are not JSON', { cause });
+  }
+  checkSchema(value, METRICS_SCHEMA, 'RPC_MESSAGE_INVALID', (path) => `metrics ${path.join('.')}`);
+  return value as Metrics; // checked above
 }
 
 const BAR_WIDTH = 24;
 
-/** One line of progress: a bar, the round, its step and the newest federated figures. */
+/** One line of progress: a bar, the round, its step and the newest federated AUC. */
 export function progressLine(report: StudyReport): string {
-  const closed = report.rounds.filter(({ step }) => step === 'closed');
-  const share = report.lastRound === 0 ? 0 : Math.min(1, closed.length / (report.lastRound + 1));
-  const filled = Math.round(share * BAR_WIDTH);
+  const { round, lastRound, rounds, state, waitingFor } = report;
+  const closed = rounds.filter(({ step }) => step === 'closed');
+  const done = closed.length === 0 ? 0 : Math.min(1, (round + 1) / (lastRound + 1));
+  const filled = Math.round(done * BAR_WIDTH);
   const bar = '█'.repeat(filled) + '░'.repeat(BAR_WIDTH - filled);
-  const open = report.rounds.find(({ step }) => step !== 'closed' && step !== 'aborted');
-  const measured = closed.findLast(({ metrics }) => metrics?.evaluation?.auc != null);
-  const auc = measured?.metrics?.evaluation?.auc;
+  const open = rounds.find(({ step }) => step !== 'closed' && step !== 'aborted');
+  const auc = closed.findLast(({ metrics }) => metrics?.evaluation?.auc != null)?.metrics
+    ?.evaluation?.auc;
   const parts = [
-    `${bar} round ${String(open?.round ?? report.round)}/${String(report.lastRound)}`,
-    open ? open.step : report.state,
+    `${bar} round ${open?.round ?? round}/${lastRound}`,
+    open ? open.step : state,
     ...(auc == null ? [] : [`AUC ${auc.toFixed(4)}`]),
-    ...(report.waitingFor ? [report.waitingFor] : []),
+    ...(waitingFor ? [`(${waitingFor})`] : []),
   ];
-  return parts.join('  ');
+  return printable(parts.join('  '));
 }

@@ -1,13 +1,19 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { MedleyError, table } from '@medley/kit';
+import { MedleyError, printable, readText, table } from '@medley/kit';
 import { parseVerifierKey } from '@medley/merkle';
-import { verifyTrail } from '@medley/trail';
+import { verifyTrail, type TrailReport } from '@medley/trail';
 import { withAudit } from '../connection.ts';
-import type { CommandContext, SharedOptions } from '../context.ts';
-import { openHome, type OperatorHome } from '../home.ts';
-import { readLogFolder, writeLogFolder, type DownloadedLog } from '../logFolder.ts';
+import { homeOf, type CommandContext, type SharedOptions } from '../context.ts';
+import { readLogFolder, wholeLog, writeLogFolder, type DownloadedLog } from '../logFolder.ts';
+import type { OperatorHome } from '../home.ts';
 import { command } from './command.ts';
+
+interface VerifyOptions extends SharedOptions {
+  readonly out?: string;
+  readonly from?: string;
+  readonly logKey?: string;
+}
 
 /** `medley audit …`: the transparency log. */
 export function auditCommands(program: Command, context: CommandContext): void {
@@ -15,6 +21,7 @@ export function auditCommands(program: Command, context: CommandContext): void {
   command(audit, 'verify', 'derive the whole log anew and check every signature in it')
     .option('--out <folder>', 'also keep the log there, in the tlog-tiles layout')
     .option('--from <folder>', 'check a kept log instead of asking the audit service')
+    .option('--log-key <file>', "the log's verifier key; without it, the home's log.vkey")
     .addHelpText(
       'after',
       `
@@ -23,54 +30,63 @@ of every checkpoint with the next, every signature, every charter's signatures b
 every round's survivor set against the roster. Exit code 8 when anything fails.
 
   medley audit verify --out audit/
-  medley audit verify --from audit/
+
+An auditor needs no home and no network, only the kept folder and the log's key, which every charter
+names and the hospitals know. Never take the key from the folder that is being checked.
+
+  medley audit verify --from audit/ --log-key log.vkey
 `,
     )
-    .action(async (options: SharedOptions & { out?: string; from?: string }) => {
-      const home = await openHome(options.home);
-      const log = options.from
-        ? await readLogFolder(resolve(context.cwd, options.from))
-        : await download(home, context.signal);
-      if (options.out) {
-        await writeLogFolder(resolve(context.cwd, options.out), log, home.logVerifierKey);
-      }
-      const result = verifyTrail({
-        entries: log.entries,
-        checkpoints: log.checkpoints,
-        verifierKey: parseVerifierKey(home.logVerifierKey),
-      });
-      const terminal = context.terminal(options.json);
-      const rows = result.claims.map(({ name, ok, checked, detail }) => [
-        ok ? 'PASS' : 'FAIL',
-        name,
-        String(checked),
-        detail,
-      ]);
-      terminal.result(
-        {
-          verified: result.ok,
-          entries: log.entries.length,
-          checkpoints: log.checkpoints.length,
-          claims: result.claims,
-        },
-        table([['', 'CLAIM', 'CHECKED', ''], ...rows]),
-      );
-      if (!result.ok) {
-        const failed = result.claims.filter(({ ok }) => !ok).map(({ name }) => name);
-        throw new MedleyError('AUDIT_FAILED', `failed: ${failed.join('; ')}`);
-      }
-    });
+    .action(async (options: VerifyOptions) => verify(options, context));
+}
+
+async function verify(options: VerifyOptions, context: CommandContext): Promise<void> {
+  const { cwd, signal } = context;
+  const log = options.from
+    ? await readLogFolder(resolve(cwd, options.from))
+    : await download(await homeOf(context, options), signal);
+  const keyText = options.logKey
+    ? (await readText(resolve(cwd, options.logKey))).trim()
+    : (await homeOf(context, options)).logVerifierKey;
+  const verifierKey = parseVerifierKey(keyText);
+  // Kept before it is judged: a log that fails is evidence.
+  if (options.out) await writeLogFolder(resolve(cwd, options.out), log, keyText);
+  const report = verifyTrail({ ...log, verifierKey });
+  const { claims, ok } = report;
+  const [entries, checkpoints] = [log.entries.length, log.checkpoints.length];
+  context
+    .terminal(options.json)
+    .result({ verified: ok, entries, checkpoints, claims }, describe(report));
+  if (ok) return;
+  const failed = claims.filter((claim) => !claim.ok).map(({ name }) => name);
+  const error = new MedleyError('AUDIT_FAILED', `failed: ${failed.join(', ')}`);
+  // The result is written, so only people are told again.
+  context.setExit(context.terminal(false).fail(error));
+}
+
+function describe({ claims }: TrailReport): string {
+  const rows = claims.map(({ name, ok, checked, detail }) => [
+    ok ? 'PASS' : 'FAIL',
+    name,
+    String(checked),
+    detail,
+  ]);
+  return printable(table([['', 'CLAIM', 'CHECKED', 'WHAT'], ...rows]));
 }
 
 async function download(home: OperatorHome, signal: AbortSignal): Promise<DownloadedLog> {
   return withAudit(home, async (audit) => {
     const checkpoints: string[] = [];
-    for await (const { note } of audit.listCheckpoints({}, { signal })) checkpoints.push(note);
+    let to = '0';
+    for await (const { note, treeSize } of audit.listCheckpoints({}, { signal })) {
+      checkpoints.push(note);
+      to = treeSize;
+    }
     const entries: Uint8Array[] = [];
-    const last = await audit.getCheckpoint({});
-    const range = { from: '0', to: last.treeSize };
-    for await (const { leaf } of audit.listEntries(range, { signal })) entries.push(leaf);
-    if (checkpoints.at(-1) !== last.note) checkpoints.push(last.note);
-    return { entries, checkpoints };
+    for await (const { leaf } of audit.listEntries({ from: '0', to }, { signal })) {
+      // A view into a message would keep the whole message alive.
+      entries.push(new Uint8Array(leaf));
+    }
+    return wholeLog(entries, checkpoints);
   });
 }

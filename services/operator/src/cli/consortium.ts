@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { readPassphrase } from '../authority.ts';
 import { createConsortium } from '../consortium.ts';
 import type { CommandContext, SharedOptions } from '../context.ts';
-import { command } from './command.ts';
+import { command, wholeNumber } from './command.ts';
 
 interface InitOptions extends SharedOptions {
   readonly aggregatorHome: string;
@@ -16,6 +16,8 @@ interface InitOptions extends SharedOptions {
   readonly passphraseFile?: string;
 }
 
+const port = wholeNumber(0, 65_535);
+
 /** `medley consortium …`: the beginning. */
 export function consortiumCommands(program: Command, context: CommandContext): void {
   const consortium = program.command('consortium').description('create a consortium');
@@ -24,54 +26,57 @@ export function consortiumCommands(program: Command, context: CommandContext): v
     .option('--audit-home <folder>', 'where the audit service will live', '.medley/audit')
     .option('--operator <name>', 'your name in the audit trail', 'operator')
     .option('--host <name>', 'host name or IP address that hospitals dial', '127.0.0.1')
-    .option('--enrolment-port <n>', 'port for first contact; 0 takes a free one', Number, 7443)
-    .option('--rounds-port <n>', 'port for rounds and operators; 0 takes a free one', Number, 7444)
-    .option('--audit-port <n>', 'port of the audit service; 0 takes a free one', Number, 7445)
+    .option('--enrolment-port <n>', 'port for first contact; 0 takes a free one', port, 7443)
+    .option('--rounds-port <n>', 'port for rounds and operators; 0 takes a free one', port, 7444)
+    .option('--audit-port <n>', 'port of the audit service; 0 takes a free one', port, 7445)
     .option('--passphrase-file <file>', "file with the passphrase of the authority's key")
     .addHelpText(
       'after',
       `
 Makes an RSA-3072 authority whose key stays in the operator's home, encrypted, and one home each for
-the two servers, with the certificates they need and configuration to start from.
+the two servers, with the certificates they need and configuration to start from. Names are lower-case
+letters, digits and hyphens. The passphrase has at least 12 characters; MEDLEY_CA_PASSPHRASE_FILE may
+name its file, too.
 
-  install -m 600 /dev/stdin ca.pass <<< 'a long passphrase'
+  (umask 077; head -c 24 /dev/urandom | base64 > ca.pass)
   medley consortium init northsea --host agg.northsea.example --passphrase-file ca.pass
   medley-aggregator serve --config .medley/aggregator/aggregator.yaml
   medley-audit serve --config .medley/audit/audit.yaml
 `,
     )
-    .action(async (name: string, options: InitOptions) => {
-      const at = (path: string): string => resolve(context.cwd, path);
-      const terminal = context.terminal(options.json);
-      const passphrase = await readPassphrase(options.passphraseFile, context.env);
-      terminal.say('Making four RSA-3072 keys …');
-      const made = await createConsortium({
-        consortium: name,
-        operator: options.operator,
-        home: at(options.home),
-        aggregatorHome: at(options.aggregatorHome),
-        auditHome: at(options.auditHome),
-        host: options.host,
-        ports: {
-          enrolment: options.enrolmentPort,
-          rounds: options.roundsPort,
-          audit: options.auditPort,
-        },
-        passphrase,
-        clock: context.clock,
-        rng: context.rng,
-      });
-      terminal.result(
-        made,
-        [
-          `consortium ${name}`,
-          `authority pin  ${made.caPin}`,
-          `log key        ${made.logVerifierKey}`,
-          '',
-          'Next:',
-          `  medley-aggregator serve --config ${made.aggregatorConfig}`,
-          `  medley-audit serve --config ${made.auditConfig}`,
-        ].join('\n'),
-      );
-    });
+    .action(async (name: string, options: InitOptions) => init(name, options, context));
+}
+
+async function init(name: string, options: InitOptions, context: CommandContext): Promise<void> {
+  const at = (path: string): string => resolve(context.cwd, path);
+  const terminal = context.terminal(options.json);
+  const passphrase = await readPassphrase(context, options.passphraseFile);
+  terminal.say('Making four RSA-3072 keys …');
+  const made = await createConsortium({
+    consortium: name,
+    operator: options.operator,
+    home: at(options.home),
+    aggregatorHome: at(options.aggregatorHome),
+    auditHome: at(options.auditHome),
+    host: options.host,
+    ports: {
+      enrolment: options.enrolmentPort,
+      rounds: options.roundsPort,
+      audit: options.auditPort,
+    },
+    passphrase,
+    clock: context.clock,
+    rng: context.rng,
+  });
+  terminal.result(
+    made,
+    [
+      `consortium     ${name}`,
+      `authority pin  ${made.caPin}`,
+      `log key        ${made.logVerifierKey}`,
+    ].join('\n'),
+  );
+  terminal.say('Next:');
+  terminal.say(`  medley-aggregator serve --config ${made.aggregatorConfig}`);
+  terminal.say(`  medley-audit serve --config ${made.auditConfig}`);
 }

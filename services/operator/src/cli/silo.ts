@@ -1,19 +1,21 @@
 import type { Command } from 'commander';
-import { fromHex, table, timestamp } from '@medley/kit';
+import { fromHex, MedleyError, printable, table, timestamp } from '@medley/kit';
 import { createInvitation, issueCertificate, spkiPin } from '@medley/pki';
 import type { SiloSummary__Output } from '@medley/rpc';
 import { checkPending } from '../approval.ts';
 import { openHomeAuthority, readPassphrase } from '../authority.ts';
 import { withAdmin } from '../connection.ts';
-import type { CommandContext, SharedOptions } from '../context.ts';
-import { aggregatorEndpoints, openHome } from '../home.ts';
-import { command } from './command.ts';
+import { homeOf, type CommandContext, type SharedOptions } from '../context.ts';
+import { aggregatorEndpoints } from '../home.ts';
+import { command, wholeNumber } from './command.ts';
 
 const HOUR_MS = 3_600_000;
+/** Last moment that RFC 3339 can write. */
+const END_OF_TIME_MS = 253_402_300_799_999;
 
 /** `medley silo …`: who is in the consortium. */
 export function siloCommands(program: Command, context: CommandContext): void {
-  const silo = program.command('silo').description('invite, approve and list hospitals');
+  const silo = program.command('silo').description('invite, approve, refuse and list hospitals');
   invite(silo, context);
   list(silo, context);
   approve(silo, context);
@@ -22,7 +24,7 @@ export function siloCommands(program: Command, context: CommandContext): void {
 
 function invite(silo: Command, context: CommandContext): void {
   command(silo, 'invite <name>', 'make a single-use invitation for a hospital')
-    .option('--hours <n>', 'how long the invitation can be used', Number, 72)
+    .option('--hours <n>', 'how long the invitation can be used', wholeNumber(1, 8760), 72)
     .addHelpText(
       'after',
       `
@@ -32,8 +34,8 @@ the keys that come with it wait for \`medley silo approve\`.
   medley silo invite charite
 `,
     )
-    .action(async (name: string, options: SharedOptions & { hours: number }) => {
-      const home = await openHome(options.home);
+    .action(async (name: string, options: SharedOptions & { readonly hours: number }) => {
+      const home = await homeOf(context, options);
       const invitation = createInvitation({
         rng: context.rng,
         nowMs: context.clock.nowMs(),
@@ -43,14 +45,14 @@ the keys that come with it wait for \`medley silo approve\`.
         silo: name,
         caPin: spkiPin(home.caPem),
       });
-      await withAdmin(home, async (admin) =>
-        admin.invite({
-          silo: name,
-          invitationId: invitation.id,
-          secretHash: fromHex(invitation.secretHash) ?? new Uint8Array(),
-          expiresMs: String(invitation.expiresAtMs),
-        }),
-      );
+      const order = {
+        silo: name,
+        invitationId: invitation.id,
+        // createInvitation wrote it as hex.
+        secretHash: fromHex(invitation.secretHash)!,
+        expiresMs: String(invitation.expiresAtMs),
+      };
+      await withAdmin(home, (admin) => admin.invite(order, context));
       const terminal = context.terminal(options.json);
       const expires = timestamp(invitation.expiresAtMs);
       terminal.say(`Give this to ${name}; it can be used once, until ${expires}:`);
@@ -60,13 +62,22 @@ the keys that come with it wait for \`medley silo approve\`.
 }
 
 function list(silo: Command, context: CommandContext): void {
-  command(silo, 'list', 'show every hospital and its state').action(
-    async (options: SharedOptions) => {
-      const home = await openHome(options.home);
-      const { silos } = await withAdmin(home, async (admin) => admin.listSilos({}));
-      const rows = silos.map(describe);
+  command(silo, 'list', 'show every hospital and its state')
+    .addHelpText(
+      'after',
+      `
+States: invited (has a token), pending (its keys wait for you), enrolled, refused, revoked. The
+fingerprint here is what the aggregator says; compare with the hospital before you approve.
+
+  medley silo list
+`,
+    )
+    .action(async (options: SharedOptions) => {
+      const home = await homeOf(context, options);
+      const reply = await withAdmin(home, (admin) => admin.listSilos({}, context));
+      const silos = reply.silos.map(siloLine);
       const head = ['SILO', 'STATE', 'FINGERPRINT', 'CERTIFICATE UNTIL', 'LAST SEEN'];
-      const cells = rows.map((row) => [
+      const rows = silos.map((row) => [
         row.silo,
         row.attending ? `${row.state}, attending` : row.state,
         row.fingerprint || '–',
@@ -74,68 +85,77 @@ function list(silo: Command, context: CommandContext): void {
         row.lastSeen ?? 'never',
       ]);
       const empty = 'No hospital yet. Begin with: medley silo invite NAME';
-      context
-        .terminal(options.json)
-        .result({ silos: rows }, rows.length === 0 ? empty : table([head, ...cells]));
-    },
-  );
+      const text = rows.length === 0 ? empty : table([head, ...rows]);
+      context.terminal(options.json).result({ silos }, printable(text));
+    });
+}
+
+interface ApproveOptions extends SharedOptions {
+  readonly fingerprint: string;
+  readonly passphraseFile?: string;
+  readonly days: number;
 }
 
 function approve(silo: Command, context: CommandContext): void {
   command(silo, 'approve <name>', 'certify a hospital whose fingerprint you have compared')
     .requiredOption('--fingerprint <words>', 'the six words that the hospital read out to you')
     .option('--passphrase-file <file>', "file with the authority key's passphrase")
-    .option('--days <n>', 'validity of the certificate', Number, 7)
+    .option('--days <n>', 'validity of the certificate', wholeNumber(1, 3650), 7)
     .addHelpText(
       'after',
       `
 Call the hospital at a number you already had and let them read the six words on their screen.
-The certificate is signed here: the authority's key never leaves this machine.
+The certificate is signed here: the authority's key never leaves this machine. It is not renewed by
+itself, so let it cover the studies that you plan; a hospital's state is looked up on every call.
 
-  medley silo approve charite --fingerprint "bado-kelu mina-tora …"
+  medley silo approve charite --fingerprint "bado kelu mina tora zuva gipo" --days 90
 `,
     )
-    .action(
-      async (
-        name: string,
-        options: SharedOptions & { fingerprint: string; passphraseFile?: string; days: number },
-      ) => {
-        const home = await openHome(options.home);
-        const passphrase = await readPassphrase(options.passphraseFile, context.env);
-        const issued = await withAdmin(home, async (admin) => {
-          const pending = await admin.getEnrolment({ silo: name });
-          checkPending(pending, name, options.fingerprint);
-          const certificate = issueCertificate({
-            authority: await openHomeAuthority(home, passphrase),
-            csrPem: pending.csrPem,
-            subject: { consortium: home.config.consortium, role: 'silo', name },
-            nowMs: context.clock.nowMs(),
-            days: options.days,
-            rng: context.rng,
-          });
-          const { certificatePem } = certificate;
-          await admin.approveSilo({ requestId: pending.requestId, certificatePem });
-          return certificate;
+    .action(async (name: string, options: ApproveOptions) => {
+      const home = await homeOf(context, options);
+      const passphrase = await readPassphrase(context, options.passphraseFile);
+      const issued = await withAdmin(home, async (admin) => {
+        const pending = await admin.getEnrolment({ silo: name }, context);
+        checkPending(pending, name, options.fingerprint);
+        const certificate = issueCertificate({
+          authority: await openHomeAuthority(home, passphrase),
+          csrPem: pending.csrPem,
+          subject: { consortium: home.config.consortium, role: 'silo', name },
+          nowMs: context.clock.nowMs(),
+          days: options.days,
+          rng: context.rng,
         });
-        const until = timestamp(issued.notAfterMs);
-        context
-          .terminal(options.json)
-          .result(
-            { silo: name, serial: issued.serial, expires: until },
-            `${name} is enrolled; its certificate ${issued.serial} runs until ${until}`,
-          );
-      },
-    );
+        const { certificatePem } = certificate;
+        await admin.approveSilo({ requestId: pending.requestId, certificatePem }, context);
+        return certificate;
+      });
+      const { serial } = issued;
+      const expires = timestamp(issued.notAfterMs);
+      context
+        .terminal(options.json)
+        .result(
+          { silo: name, serial, expires },
+          `${name} is enrolled; its certificate ${serial} runs until ${expires}`,
+        );
+    });
 }
 
 function refuse(silo: Command, context: CommandContext): void {
   command(silo, 'refuse <name>', 'turn down a pending enrolment')
     .requiredOption('--reason <text>', 'shown to the hospital and kept in the audit trail')
-    .action(async (name: string, options: SharedOptions & { reason: string }) => {
-      const home = await openHome(options.home);
+    .addHelpText(
+      'after',
+      `
+For words that do not agree, or a hospital that asked by mistake. It can be invited again.
+
+  medley silo refuse charite --reason "the words differ; please enroll again"
+`,
+    )
+    .action(async (name: string, options: SharedOptions & { readonly reason: string }) => {
+      const home = await homeOf(context, options);
       await withAdmin(home, async (admin) => {
-        const { requestId } = await admin.getEnrolment({ silo: name });
-        await admin.refuseSilo({ requestId, reason: options.reason });
+        const { requestId } = await admin.getEnrolment({ silo: name }, context);
+        await admin.refuseSilo({ requestId, reason: options.reason }, context);
       });
       context
         .terminal(options.json)
@@ -143,21 +163,30 @@ function refuse(silo: Command, context: CommandContext): void {
     });
 }
 
-function describe(silo: SiloSummary__Output): {
+/** A hospital as `--json` shows it. */
+interface SiloLine {
   readonly silo: string;
   readonly state: string;
   readonly attending: boolean;
   readonly fingerprint: string;
   readonly certificateExpires: string | null;
   readonly lastSeen: string | null;
-} {
-  const time = (ms: string): string | null => (Number(ms) > 0 ? timestamp(Number(ms)) : null);
+}
+
+function siloLine(silo: SiloSummary__Output): SiloLine {
   return {
     silo: silo.silo,
     state: silo.state,
     attending: silo.attending,
     fingerprint: silo.fingerprint,
-    certificateExpires: time(silo.certificateExpiresMs),
-    lastSeen: time(silo.lastSeenMs),
+    certificateExpires: timeOf(silo.certificateExpiresMs),
+    lastSeen: timeOf(silo.lastSeenMs),
   };
+}
+
+/** A time of the wire, where 0 says never. */
+function timeOf(text: string): string | null {
+  const ms = Number(text);
+  if (ms > END_OF_TIME_MS) throw new MedleyError('RPC_MESSAGE_INVALID', `${text} is no time`);
+  return ms === 0 ? null : timestamp(ms);
 }

@@ -1,21 +1,21 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { inspectModel } from '@medley/autodiff';
-import { MedleyError, readBytes, sha256, table, type Terminal } from '@medley/kit';
-import { toChunks, type AdminMethods, type Client, type ProposeStudyRequest } from '@medley/rpc';
+import { MedleyError, printable, readBytes, sha256, table } from '@medley/kit';
+import { toChunks, type ProposeStudyRequest } from '@medley/rpc';
 import { readStudy } from '@medley/study';
 import { withAdmin } from '../connection.ts';
-import type { CommandContext, SharedOptions } from '../context.ts';
-import { openHome } from '../home.ts';
-import { isOver, progressLine, studyReport, type StudyReport } from '../progress.ts';
+import { homeOf, type CommandContext, type SharedOptions } from '../context.ts';
+import { studyLine } from '../progress.ts';
 import { command } from './command.ts';
+import { statusCommand } from './status.ts';
 
 /** `medley study …`: from a folder to a running study. */
 export function studyCommands(program: Command, context: CommandContext): void {
   const study = program.command('study').description('propose, start and watch studies');
   propose(study, context);
   start(study, context);
-  status(study, context);
+  statusCommand(study, context);
   list(study, context);
 }
 
@@ -31,134 +31,91 @@ then every hospital's steward sees the same charter and signs or refuses it.
   medley study propose studies/recurrence --silos charite,sloterdijk,vienna
 `,
     )
-    .action(async (folder: string, options: SharedOptions & { silos?: string }) => {
-      const home = await openHome(options.home);
+    .action(async (folder: string, options: SharedOptions & { readonly silos?: string }) => {
+      const home = await homeOf(context, options);
       const file = resolve(context.cwd, folder, 'study.yaml');
       const studyFile = await readBytes(file);
       const { model: named } = readStudy(studyFile, file);
       const model = await readBytes(resolve(context.cwd, folder, named.file));
       checkOperators(model, named.file);
-      const silos = options.silos?.split(',').map((name) => name.trim()) ?? [];
-      const reply = await withAdmin(home, async (admin) =>
-        admin.proposeStudy(proposal(studyFile, model, silos), { signal: context.signal }),
-      );
+      const messages = proposal(studyFile, model, namesIn(options.silos));
+      const reply = await withAdmin(home, (admin) => admin.proposeStudy(messages, context));
+      const { charterHash } = reply;
       const roster = reply.roster.map(({ silo }) => silo);
+      const text = `${reply.study} proposed to ${roster.join(', ')}\ncharter ${charterHash}`;
       context
         .terminal(options.json)
-        .result(
-          { study: reply.study, charterHash: reply.charterHash, roster },
-          `${reply.study} proposed to ${roster.join(', ')}\ncharter ${reply.charterHash}`,
-        );
+        .result({ study: reply.study, charterHash, roster }, printable(text));
     });
+}
+
+/** Empty for everyone; a list that was given must name someone. */
+function namesIn(list: string | undefined): string[] {
+  if (list === undefined) return [];
+  const names = list.split(',').map((name) => name.trim());
+  if (names.includes('')) throw new MedleyError('USAGE', '--silos has an empty name');
+  return names;
 }
 
 function* proposal(
   studyFile: Uint8Array,
   model: Uint8Array,
-  silos: readonly string[],
+  silos: string[],
 ): Generator<ProposeStudyRequest> {
-  const blob = { sha256: sha256(model), sizeBytes: String(model.length) };
-  yield { head: { studyFile, model: blob, silos: [...silos] } };
+  yield { head: { studyFile, model: { sha256: sha256(model), sizeBytes: model.length }, silos } };
   for (const chunk of toChunks(model)) yield { model: chunk };
 }
 
 function checkOperators(model: Uint8Array, name: string): void {
   const { unsupported } = inspectModel(model);
   if (unsupported.length === 0) return;
-  const list = unsupported.map(({ node, op, reason }) => `${op} (${node}): ${reason}`).join('; ');
-  throw new MedleyError('MODEL_UNSUPPORTED_OPERATOR', `${name}: ${list}`);
+  const faults = unsupported.map(({ node, op, reason }) => `${op} (${node}): ${reason}`);
+  throw new MedleyError('MODEL_UNSUPPORTED_OPERATOR', `${name}: ${faults.join('; ')}`);
 }
 
 function start(study: Command, context: CommandContext): void {
-  command(
-    study,
-    'start <name>',
-    'begin the rounds of a study that every hospital has signed',
-  ).action(async (name: string, options: SharedOptions) => {
-    const home = await openHome(options.home);
-    await withAdmin(home, async (admin) => admin.startStudy({ study: name }));
-    context.terminal(options.json).result({ study: name, state: 'active' }, `${name} has started`);
-  });
-}
+  command(study, 'start <name>', 'begin the rounds of a study that every hospital has signed')
+    .addHelpText(
+      'after',
+      `
+The first round opens as soon as every hospital's agent is connected.
 
-function status(study: Command, context: CommandContext): void {
-  command(study, 'status <name>', 'show where a study is, and why it waits')
-    .option('--watch', 'go on until the study ends; with --json one document per line', false)
-    .action(async (name: string, options: SharedOptions & { watch: boolean }) => {
-      const home = await openHome(options.home);
-      const terminal = context.terminal(options.json);
-      await withAdmin(home, async (admin) => {
-        if (options.watch) await watch(admin, name, terminal, context.signal);
-        else {
-          const report = studyReport(await admin.getStudyStatus({ study: name }));
-          terminal.result(report, describe(report));
-        }
-      });
+  medley study start recurrence-5y && medley study status recurrence-5y --watch
+`,
+    )
+    .action(async (name: string, options: SharedOptions) => {
+      const home = await homeOf(context, options);
+      await withAdmin(home, (admin) => admin.startStudy({ study: name }, context));
+      context
+        .terminal(options.json)
+        .result({ study: name, state: 'active' }, `${name} has started`);
     });
 }
 
-async function watch(
-  admin: Client<AdminMethods>,
-  name: string,
-  terminal: Terminal,
-  signal: AbortSignal,
-): Promise<void> {
-  let last: StudyReport | undefined;
-  let shown = -1;
-  for await (const update of admin.watchStudy({ study: name }, { signal })) {
-    last = studyReport(update);
-    if (terminal.json) terminal.line(last);
-    else if (terminal.interactive) terminal.redraw(progressLine(last));
-    else if (last.round !== shown) terminal.say(progressLine(last));
-    shown = last.round;
-    if (isOver(last)) break;
-  }
-  if (last && !terminal.json) terminal.result(last, describe(last));
-}
-
 function list(study: Command, context: CommandContext): void {
-  command(study, 'list', 'show every study of the consortium').action(
-    async (options: SharedOptions) => {
-      const home = await openHome(options.home);
-      const { studies } = await withAdmin(home, async (admin) => admin.listAllStudies({}));
-      const rows = studies.map(
-        ({ study: name, state, signed, rosterSize, round, rounds, title }) => [
-          name,
-          state,
-          `${String(signed)} of ${String(rosterSize)}`,
-          `${String(round)}/${String(rounds)}`,
-          title,
-        ],
-      );
-      const head = ['STUDY', 'STATE', 'SIGNED', 'ROUND', 'TITLE'];
-      const empty = 'No study yet. Begin with: medley study propose FOLDER';
-      context
-        .terminal(options.json)
-        .result({ studies }, rows.length === 0 ? empty : table([head, ...rows]));
-    },
-  );
-}
+  command(study, 'list', 'show every study of the consortium')
+    .addHelpText(
+      'after',
+      `
+States: proposed (hospitals sign), active (rounds run), completed, withdrawn, expired.
 
-function describe(report: StudyReport): string {
-  const lines = [
-    `${report.study}: ${report.title}`,
-    `state    ${report.state}${report.waitingFor ? `, ${report.waitingFor}` : ''}`,
-    `charter  ${report.charterHash}, signed by ${String(report.signed)} of ${String(report.rosterSize)}`,
-  ];
-  const recent = report.rounds
-    .slice(-8)
-    .map((round) => [
-      String(round.round),
-      round.kind,
-      round.step,
-      String(round.attempt),
-      round.survivors.length === 0 ? '–' : String(round.survivors.length),
-      round.dropped.join(', ') || '–',
-      round.metrics?.evaluation?.auc?.toFixed(4) ?? '–',
-    ]);
-  if (recent.length > 0) {
-    const head = ['ROUND', 'KIND', 'STEP', 'ATTEMPT', 'SURVIVORS', 'DROPPED', 'AUC'];
-    lines.push('', table([head, ...recent]));
-  }
-  return lines.join('\n');
+  medley study list
+`,
+    )
+    .action(async (options: SharedOptions) => {
+      const home = await homeOf(context, options);
+      const reply = await withAdmin(home, (admin) => admin.listAllStudies({}, context));
+      const studies = reply.studies.map(studyLine);
+      const head = ['STUDY', 'STATE', 'SIGNED', 'ROUND', 'TITLE'];
+      const rows = studies.map((row) => [
+        row.study,
+        row.state,
+        `${row.signed} of ${row.rosterSize}`,
+        `${row.round}/${row.lastRound}`,
+        row.title,
+      ]);
+      const empty = 'No study yet. Begin with: medley study propose FOLDER';
+      const text = rows.length === 0 ? empty : table([head, ...rows]);
+      context.terminal(options.json).result({ studies }, printable(text));
+    });
 }
