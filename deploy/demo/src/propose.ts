@@ -17,7 +17,7 @@ export async function proposeStudy(box: Box): Promise<{ study: Study; folder: st
     features: featureCount(study),
     hidden: [HIDDEN_UNITS],
     outputs: 1,
-    activation: 'relu',
+    activation: 'tanh',
     seed: study.split.seed,
     inputName: study.model.input,
     outputName: study.model.output,
