@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { buildMlp, initialParameters, inspectModel } from '@medley/autodiff';
+import { initialParameters, inspectModel } from '@medley/autodiff';
 import {
   canonicalBytes,
   sha256,
@@ -42,11 +42,8 @@ import {
   DEFAULT_FLOORS,
   draftCharter,
   encodeModelState,
-  EXAMPLE_STUDY,
-  featureCount,
   kindOfRound,
   nextState,
-  readStudy,
   roundTerms,
   type Charter,
   type Floors,
@@ -60,27 +57,14 @@ import type { BlobName, ClosedRound, Task, TaskStep } from '../../silo-agent/src
 import { StudyFolder } from '../../silo-agent/src/study/folder.ts';
 import { checkDocuments } from '../../silo-agent/src/study/offer.ts';
 import { signDecision, type DecisionBytes } from '../../silo-agent/src/study/signature.ts';
+import { MODEL, STUDY, STUDY_BYTES } from './studyFile.ts';
 import { honestWork } from './localWork.ts';
+
+export { STUDY };
 
 export const CONSORTIUM = 'test-consortium';
 export const NOW_MS = Date.parse('2026-11-23T08:00:00.000Z');
 const LOG_KEY = logKeyFromSeed(`medley/${CONSORTIUM}`, sha256(utf8('log key of the test')));
-const STUDY_TEXT = EXAMPLE_STUDY.replace('count: 30', 'count: 2').replace(
-  'scoreBins: 50',
-  'scoreBins: 10',
-);
-const STUDY_BYTES = utf8(STUDY_TEXT);
-export const STUDY = readStudy(STUDY_BYTES, 'study.yaml');
-const MODEL = buildMlp({
-  features: featureCount(STUDY),
-  hidden: [],
-  outputs: 1,
-  activation: 'relu',
-  seed: 'test',
-  inputName: STUDY.model.input,
-  outputName: STUDY.model.output,
-});
-
 /** A clock that never waits: pauses between tries take no time. */
 export const HASTY_CLOCK: Clock = {
   nowMs: () => NOW_MS,
