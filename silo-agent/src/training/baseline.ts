@@ -65,7 +65,13 @@ export async function trainBaseline(
     const test = examplesOf(dataset, dataset.test, standardisation);
     const { outputs } = await trainer.evaluate({ parameters, ...test });
     const { auc, brier, loss: meanLoss } = metricsOf(outputs, test.labels);
-    return { steps, auc, brier, loss: meanLoss, perSource: perSource(dataset, outputs, test.labels) };
+    return {
+      steps,
+      auc,
+      brier,
+      loss: meanLoss,
+      perSource: perSource(dataset, outputs, test.labels),
+    };
   } finally {
     await trainer.close();
   }
