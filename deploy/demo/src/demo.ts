@@ -98,10 +98,13 @@ function roundLine(report: StudyReport): string {
 
 function dropoutLine(dropout: DemoFigures['dropout']): string {
   if (!dropout) return '      no agent was killed';
-  const { silo, killedInRound, backInRound } = dropout;
-  const back =
-    backInRound === null ? 'it stayed away' : `it was back in round ${String(backInRound)}`;
-  return `      agent of ${silo} killed in round ${String(killedInRound)} after R1: the round closed without it, ${back}`;
+  const { silo, killedInRound, restartedInRound, backInRound } = dropout;
+  const restarted =
+    restartedInRound === null
+      ? 'not started again'
+      : `started again in round ${String(restartedInRound)}`;
+  const back = backInRound === null ? '' : `, in the sum again from round ${String(backInRound)}`;
+  return `      agent of ${silo} killed in round ${String(killedInRound)} after R1: the round closed without it; ${restarted}${back}`;
 }
 
 function closedRounds(report: StudyReport): RoundFigures[] {

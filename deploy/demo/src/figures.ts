@@ -49,6 +49,9 @@ export interface DemoFigures {
   readonly dropout: {
     readonly silo: string;
     readonly killedInRound: number;
+    /** Open when the agent was started again; null when the study ended first. */
+    readonly restartedInRound: number | null;
+    /** First round that had its update in the sum again. */
     readonly backInRound: number | null;
   } | null;
   readonly aggregatorSaw: {

@@ -41,7 +41,7 @@ Figures in the JSON file (schemaVersion 1; AUC and Brier are fractions, bytes ar
   mean      auc {local, federated, pooled}, brier: plain means over the silos
   rounds[]  round, kind, attempt, seconds, bytesUp, bytesDown, sharers, survivors, dropped,
             steps[] {step, atMs}, auc, loss (of the model that the round started from)
-  dropout   silo, killedInRound, backInRound; null when nobody was killed
+  dropout   silo, killedInRound, restartedInRound, backInRound; null when nobody was killed
   aggregatorSaw  maskedVectors, words, chiSquare (255 degrees of freedom), sample (hex)
   audit     verified, entries, checkpoints, claims[] {name, ok, checked}
   model     file, parameters

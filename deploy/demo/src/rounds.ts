@@ -8,6 +8,9 @@ import type { SiloSource } from './silos.ts';
 export interface Dropout {
   readonly silo: string;
   readonly killedInRound: number;
+  /** Open when it was started again. */
+  readonly restartedInRound: number | null;
+  /** First round with its update in the sum again. */
   readonly backInRound: number | null;
 }
 
@@ -50,7 +53,7 @@ class Killer {
   readonly #agents: Map<string, Running>;
   readonly #victim: SiloSource | undefined;
   #killedIn: number | null = null;
-  #backIn: number | null = null;
+  #restartedIn: number | null = null;
 
   constructor(box: Box, agents: Map<string, Running>) {
     this.#box = box;
@@ -73,7 +76,7 @@ class Killer {
     if (isTooLate || open.round >= this.#killedIn + AWAY_ROUNDS) {
       this.#agents.set(this.#victim.name, startAgent(this.#box, this.#victim));
       if (isTooLate) this.#killedIn = null;
-      else this.#backIn = open.round;
+      else this.#restartedIn = open.round;
     }
   }
 
@@ -84,8 +87,9 @@ class Killer {
     if (silo === undefined || !round || round.survivors.includes(silo)) return null;
     if (!round.sharers.includes(silo)) return null;
     const back = report.rounds.find((r) => r.round > round.round && r.survivors.includes(silo));
-    const backInRound = this.#backIn === null ? null : (back?.round ?? null);
-    return { silo, killedInRound: round.round, backInRound };
+    const restartedInRound = this.#restartedIn;
+    const backInRound = restartedInRound === null ? null : (back?.round ?? null);
+    return { silo, killedInRound: round.round, restartedInRound, backInRound };
   }
 
   #kill(round: number): void {

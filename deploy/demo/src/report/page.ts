@@ -68,12 +68,16 @@ function perRound(figures: DemoFigures): string {
 
 function dropoutText(figures: DemoFigures): string {
   if (!figures.dropout) return 'No hospital dropped out of this round.';
-  const { silo, killedInRound, backInRound } = figures.dropout;
+  const { silo, killedInRound, restartedInRound, backInRound } = figures.dropout;
+  const restarted =
+    restartedInRound === null
+      ? 'It was not started again.'
+      : `It was started again in round ${String(restartedInRound)}`;
   const back =
-    backInRound === null ? 'It did not come back.' : `It was back in round ${String(backInRound)}.`;
+    backInRound === null ? '' : ` and is in the sum again from round ${String(backInRound)} on.`;
   return (
     `The agent of ${silo} was killed (SIGKILL) in round ${String(killedInRound)} after it had dealt its shares and before it ` +
-    `sent its masked vector. The others rebuilt the masks it shared with them, and only those. ${back}`
+    `sent its masked vector. The others rebuilt the masks it shared with them, and only those. ${restarted}${back}`
   );
 }
 
