@@ -30,6 +30,8 @@ export interface NewConsortium {
   readonly ports: { readonly enrolment: number; readonly rounds: number; readonly audit: number };
   /** Encrypts the authority's key; at least 12 characters. */
   readonly passphrase: string;
+  /** Length of the RSA keys; default 3072. */
+  readonly keyBits?: number;
   readonly clock: Clock;
   readonly rng: Rng;
 }
@@ -47,6 +49,8 @@ export interface MadeConsortium {
 
 /** A year for servers and operators: they are renewed by hand, on the machine that issued them. */
 const SERVER_DAYS = 365;
+/** 128 bits of security (NIST SP 800-57 part 1, table 2). */
+const KEY_BITS = 3072;
 const PUBLIC = 0o644;
 const PRIVATE = 0o600;
 /** Files of both servers' homes. */
@@ -71,7 +75,8 @@ const AUDIT = { config: 'audit.yaml' } as const;
 export async function createConsortium(options: NewConsortium): Promise<MadeConsortium> {
   const { home, aggregatorHome, auditHome, clock, rng, consortium, passphrase } = options;
   await checkHomes(options);
-  const made = await createAuthority({ consortium, nowMs: clock.nowMs(), rng });
+  const { keyBits = KEY_BITS } = options;
+  const made = await createAuthority({ consortium, nowMs: clock.nowMs(), keyBits, rng });
   const caPem = made.certificatePem;
   const caKeyPem = encryptPrivateKey(made.privateKeyPem, passphrase, rng);
   const authority = openAuthority(made);
@@ -126,11 +131,11 @@ interface Issued {
 
 async function issue(
   authority: Authority,
-  { consortium, host, clock, rng }: NewConsortium,
+  { consortium, host, clock, rng, keyBits = KEY_BITS }: NewConsortium,
   role: Role,
   name: string,
 ): Promise<Issued> {
-  const key = await createTlsKey();
+  const key = await createTlsKey(keyBits);
   const isDialled = role === 'aggregator' || role === 'audit';
   const { certificatePem } = issueCertificate({
     authority,
