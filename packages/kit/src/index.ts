@@ -1,5 +1,6 @@
 export * from './bytes.ts';
 export * from './canonical.ts';
+export { errorsMarkdown } from './catalogue/document.ts';
 export { CATALOGUE, SECTIONS, isErrorCode, type ErrorCode } from './catalogue/index.ts';
 export {
   EXIT,

@@ -16,9 +16,7 @@ interface Node {
 
 const HEAD = `# Events of the audit trail
 
-<!-- Generated from EVENT_SCHEMAS of packages/trail; a test compares. Write it anew with
-     npm run build && node --input-type=module -e "import { eventsMarkdown } from '@medley/trail';
-     process.stdout.write(eventsMarkdown())" > docs/events.md -->
+<!-- Made by \`npm run docs\` from EVENT_SCHEMAS of packages/trail. A test fails when it is out of date. -->
 
 Every entry of the log is the canonical JSON (RFC 8785) of one event, at most 65,535 bytes. Unknown
 types and unknown keys are refused. No event holds patient data or a count of patients. Hashes are

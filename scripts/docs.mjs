@@ -1,0 +1,8 @@
+// `npm run docs`: writes the pages of docs/ that are made from code.
+import { writeFileSync } from 'node:fs';
+import { errorsMarkdown } from '@medley/kit';
+import { eventsMarkdown } from '@medley/trail';
+
+const write = (name, text) => writeFileSync(new URL(`../docs/${name}`, import.meta.url), text);
+write('errors.md', errorsMarkdown());
+write('events.md', eventsMarkdown());
