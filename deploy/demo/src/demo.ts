@@ -3,11 +3,10 @@ import { join } from 'node:path';
 import { table, writeDurably } from '@medley/kit';
 import { operatorHome, type Box } from './box.ts';
 import { compareModels } from './compare.ts';
-import { enrolSilos, startAgent } from './enrol.ts';
+import { enrolSilos } from './enrol.ts';
 import { exportTrained, lookIntoAggregator, verifyAudit } from './evidence.ts';
 import type { DemoFigures, RoundFigures } from './figures.ts';
 import { foundConsortium } from './found.ts';
-import type { Running } from './programs.ts';
 import { proposeStudy } from './propose.ts';
 import { reportPage } from './report/page.ts';
 import { runRounds } from './rounds.ts';
@@ -34,11 +33,9 @@ export async function runDemo(box: Box): Promise<DemoFigures> {
   const { study, folder } = await step('a study is proposed and every steward signs it', async () =>
     proposeStudy(box),
   );
-  const agents = new Map<string, Running>();
-  for (const silo of silos) agents.set(silo.name, startAgent(box, silo));
   const rounds = await step(
     'masked sums: feature statistics, training rounds, evaluation',
-    async (progress) => runRounds(box, study.name, agents, (report) => progress(roundLine(report))),
+    async (progress) => runRounds(box, study, (report) => progress(roundLine(report))),
   );
   box.terminal.say(dropoutLine(rounds.dropout));
   const compared = await step(

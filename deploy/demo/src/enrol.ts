@@ -1,6 +1,5 @@
 import { join } from 'node:path';
-import { agentHome, logFile, operatorHome, type Box } from './box.ts';
-import type { Running } from './programs.ts';
+import { agentHome, operatorHome, type Box } from './box.ts';
 import { fillConnectors, type SiloSource } from './silos.ts';
 
 /**
@@ -55,10 +54,4 @@ export async function initAgent(box: Box, silo: SiloSource): Promise<void> {
     ...['init', '--site', silo.name, '--name', silo.title, '--home', folder],
   );
   await fillConnectors(join(folder, 'agent.yaml'), silo.file);
-}
-
-/** Starts one hospital's agent. */
-export function startAgent(box: Box, silo: SiloSource): Running {
-  const args = ['run', '--home', agentHome(box, silo)];
-  return box.programs.start(silo.name, 'medley-agent', args, logFile(box, silo.name));
 }

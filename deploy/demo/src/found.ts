@@ -43,7 +43,7 @@ async function startServer(
   config: string,
 ): Promise<Running> {
   const args = ['serve', '--config', config];
-  const running = box.programs.start(name, `medley-${name}`, args, logFile(box, name));
+  const running = box.programs.start(name, `medley-${name}`, args, { log: logFile(box, name) });
   const endpoints = join(box.work, name, 'endpoints.json');
   await until(box, `${name} listens`, running, async () => {
     try {

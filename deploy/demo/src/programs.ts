@@ -64,12 +64,18 @@ export class Programs {
     if (code !== 0) throw failed(program, args, await err, code);
   }
 
-  /** Starts a server or an agent; what it prints goes to `log`. */
-  start(name: string, program: ProgramName, args: readonly string[], log: string): Running {
+  /** Starts a server or an agent; what it prints goes to `log`, each line to `onLine` as well. */
+  start(
+    name: string,
+    program: ProgramName,
+    args: readonly string[],
+    { log, onLine }: { readonly log: string; readonly onLine?: (line: string) => void },
+  ): Running {
     const child = this.#spawn(program, args);
     const file = createWriteStream(log, { flags: 'a' });
     child.stdout?.pipe(file, { end: false });
     child.stderr?.pipe(file, { end: false });
+    if (onLine && child.stderr) createInterface({ input: child.stderr }).on('line', onLine);
     const ended = exit(child).finally(() => file.end());
     return { name, pid: child.pid ?? 0, ended, kill: (signal) => void child.kill(signal) };
   }
