@@ -49,7 +49,11 @@ export class FakeAdmin {
   statuses: StudyStatus[] = [];
   /** After the last status the stream stays open. */
   keepsWatching = false;
-  model = { state: new Uint8Array(), onnx: new Uint8Array(), studyFile: new Uint8Array() };
+  model: Readonly<Record<'state' | 'onnx' | 'studyFile', Uint8Array>> = {
+    state: new Uint8Array(),
+    onnx: new Uint8Array(),
+    studyFile: new Uint8Array(),
+  };
   proposedModel: Uint8Array | undefined;
 
   readonly handlers: Handlers<AdminMethods> = {

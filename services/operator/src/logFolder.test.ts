@@ -55,7 +55,7 @@ describe('a kept log', () => {
 
   test('keeps two checkpoints of one size', async () => {
     const log = logOf(5);
-    const two = { ...log, checkpoints: [`${log.checkpoints[0]!}`, ...log.checkpoints] };
+    const two = { ...log, checkpoints: [log.checkpoints[0]!, ...log.checkpoints] };
     await writeLogFolder(folder, two, 'the key');
     expect((await readLogFolder(folder)).checkpoints).toHaveLength(2);
   });
