@@ -8,6 +8,7 @@ export { EXAMPLE_STUDY } from './example.ts';
 export * from './feature.ts';
 export * from './floors.ts';
 export * from './loss.ts';
+export * from './modelFit.ts';
 export * from './modelState.ts';
 export * from './plan.ts';
 export { readStudy } from './reader.ts';

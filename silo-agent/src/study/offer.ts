@@ -1,10 +1,11 @@
-import { inspectModel, type ModelReport } from '@medley/autodiff';
+import { buildTraining, inspectModel, type ModelReport } from '@medley/autodiff';
 import { concatBytes, equalBytes, fromHex, MedleyError } from '@medley/kit';
 import type { CharterSignature__Output, Client, RoundsMethods } from '@medley/rpc';
 import {
   charterHash,
   checkCharter,
   checkFloors,
+  checkModelFit,
   readCharter,
   readStudy,
   rosterEntries,
@@ -84,9 +85,9 @@ async function fetchModel(
 
 /**
  * Reads the three documents and checks everything that can be checked without trusting whoever sent
- * them: the charter's hashes and numbers are those of the files, the model can be trained with
- * operators this agent knows and has as many parameters as the charter says, and the roster names
- * this hospital with its own key.
+ * them: the charter's hashes and numbers are those of the files, the model can be trained on the
+ * study's columns with operators this agent knows and has as many parameters as the charter says, and
+ * the roster names this hospital with its own key.
  *
  * Throws STUDY_FILE_INVALID, CHARTER_*, MODEL_*, STUDY_OUTSIDER.
  */
@@ -99,13 +100,9 @@ export function checkDocuments(
   const study = readStudy(studyBytes, 'study.yaml');
   const charter = readCharter(charterBytes);
   const report = inspectModel(model);
-  const blocked = report.unsupported[0];
-  if (blocked) {
-    throw new MedleyError(
-      'MODEL_UNSUPPORTED_OPERATOR',
-      `operator ${blocked.op} of node ${blocked.node}`,
-    );
-  }
+  const { loss, optimizer } = study.training;
+  const { manifest } = buildTraining(model, { loss, optimizer, output: study.model.output });
+  checkModelFit(study, manifest);
   checkCharter(charter, study, studyBytes, model, { modelParameters: report.parameterCount });
   const me = rosterEntries(charter).find(({ silo }) => silo === site.silo);
   if (

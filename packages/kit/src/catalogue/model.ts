@@ -66,6 +66,13 @@ export const MODEL = {
     sentence: 'A weight of the model is not a 32-bit floating-point tensor.',
     remedy: 'Convert the model to float32 before exporting it.',
   },
+  MODEL_INPUT_UNFIT: {
+    grpc: 'FAILED_PRECONDITION',
+    http: 422,
+    exit: EXIT.data,
+    sentence: 'The input of the model does not fit the columns of the study.',
+    remedy: 'Export the model with one float32 input [batch, columns] of the width that is named.',
+  },
   MODEL_OUTPUT_UNFIT: {
     grpc: 'FAILED_PRECONDITION',
     http: 422,

@@ -1,10 +1,10 @@
 import { canonicalBytes, MedleyError, sha256, toBase64, toHex, type Clock } from '@medley/kit';
-import { initialParameters, inspectModel, type ModelReport } from '@medley/autodiff';
+import { buildTraining, initialParameters } from '@medley/autodiff';
 import {
   charterHash,
+  checkModelFit,
   draftCharter,
   encodeModelState,
-  featureCount,
   readStudy,
   type Charter,
   type Floors,
@@ -52,8 +52,7 @@ export async function proposeStudy(
   operator: string,
 ): Promise<StudyRow> {
   const study = readStudy(proposal.studyFile, 'study.yaml');
-  const report = inspectModel(proposal.model);
-  checkModel(report, study);
+  const modelParameters = checkModel(proposal.model, study);
   const model = await parts.blobs.write(proposal.model);
   const parameters = initialParameters(proposal.model);
   const modelState = await parts.blobs.write(
@@ -72,7 +71,7 @@ export async function proposeStudy(
       study,
       studyBytes: proposal.studyFile,
       modelBytes: proposal.model,
-      modelParameters: report.parameterCount,
+      modelParameters,
       roster,
       log: parts.ledger.identity,
       nowMs,
@@ -109,32 +108,15 @@ export async function proposeStudy(
   });
 }
 
-/** Throws where the model cannot be trained, or is not of the study's columns. */
-function checkModel(report: ModelReport, study: Study): void {
-  const [first] = report.unsupported;
-  if (first) {
-    throw new MedleyError(
-      'MODEL_UNSUPPORTED_OPERATOR',
-      `${first.op} (${first.node}): ${first.reason}`,
-    );
-  }
-  if (report.parameterCount === 0) throw new MedleyError('MODEL_NO_PARAMETERS', study.model.file);
-  const input = report.inputs.find(({ name }) => name === study.model.input);
-  const output = report.outputs.find(({ name }) => name === study.model.output);
-  if (!input || !output) {
-    throw new MedleyError(
-      'MODEL_VALUE_UNKNOWN',
-      `${study.model.file} has no ${input ? `output ${study.model.output}` : `input ${study.model.input}`}`,
-    );
-  }
-  const width = input.shape.at(-1);
-  const columns = featureCount(study);
-  if (typeof width === 'number' && width !== columns) {
-    throw new MedleyError(
-      'MODEL_VALUE_UNKNOWN',
-      `input ${input.name} takes ${width} columns, the study has ${columns}`,
-    );
-  }
+/**
+ * Number of parameters of a model that can be trained and is of the study's columns. Building the
+ * training finds every operator in the way at once, and the output's shape as it is inferred.
+ */
+function checkModel(bytes: Uint8Array, study: Study): number {
+  const { loss, optimizer } = study.training;
+  const { manifest } = buildTraining(bytes, { loss, optimizer, output: study.model.output });
+  checkModelFit(study, manifest);
+  return manifest.parameterCount;
 }
 
 async function rosterOf(

@@ -1,9 +1,9 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { inspectModel } from '@medley/autodiff';
+import { buildTraining } from '@medley/autodiff';
 import { MedleyError, printable, readBytes, sha256, table } from '@medley/kit';
 import { toChunks, type ProposeStudyRequest } from '@medley/rpc';
-import { readStudy } from '@medley/study';
+import { checkModelFit, readStudy, type Study } from '@medley/study';
 import { withAdmin } from '../connection.ts';
 import { homeOf, type CommandContext, type SharedOptions } from '../context.ts';
 import { studyLine } from '../progress.ts';
@@ -35,9 +35,9 @@ then every hospital's steward sees the same charter and signs or refuses it.
       const home = await homeOf(context, options);
       const file = resolve(context.cwd, folder, 'study.yaml');
       const studyFile = await readBytes(file);
-      const { model: named } = readStudy(studyFile, file);
-      const model = await readBytes(resolve(context.cwd, folder, named.file));
-      checkOperators(model, named.file);
+      const study = readStudy(studyFile, file);
+      const model = await readBytes(resolve(context.cwd, folder, study.model.file));
+      checkModel(model, study);
       const messages = proposal(studyFile, model, namesIn(options.silos));
       const reply = await withAdmin(home, (admin) => admin.proposeStudy(messages, context));
       const { charterHash } = reply;
@@ -66,11 +66,11 @@ function* proposal(
   for (const chunk of toChunks(model)) yield { model: chunk };
 }
 
-function checkOperators(model: Uint8Array, name: string): void {
-  const { unsupported } = inspectModel(model);
-  if (unsupported.length === 0) return;
-  const faults = unsupported.map(({ node, op, reason }) => `${op} (${node}): ${reason}`);
-  throw new MedleyError('MODEL_UNSUPPORTED_OPERATOR', `${name}: ${faults.join('; ')}`);
+/** The aggregator and every hospital check the same; here it costs no connection. */
+function checkModel(model: Uint8Array, study: Study): void {
+  const { loss, optimizer } = study.training;
+  const { manifest } = buildTraining(model, { loss, optimizer, output: study.model.output });
+  checkModelFit(study, manifest);
 }
 
 function start(study: Command, context: CommandContext): void {
