@@ -1,9 +1,12 @@
-import { join } from 'node:path';
-import { MedleyError, readText } from '@medley/kit';
+import { MedleyError } from '@medley/kit';
 import { agentHome, type Box } from './box.ts';
 import { initAgent } from './enrol.ts';
 import { mean, type DemoFigures, type SiloFigures } from './figures.ts';
 import type { SiloSource } from './silos.ts';
+
+const RETRY_MS = 500;
+/** How often an agent is asked whether it has verified the last round. */
+const PATIENCE = 40;
 
 interface SourceFigures {
   readonly train: number;
@@ -17,14 +20,11 @@ interface Baseline {
   readonly perSource: Readonly<Record<string, SourceFigures>>;
 }
 
-/** The agent's own record of a study, `results/<study>.json`: for the hospital's eyes. */
-interface OwnResults {
-  readonly rounds: readonly {
-    readonly kind: string;
-    readonly local?: {
-      readonly startingModel?: { readonly auc?: number; readonly brier: number };
-    };
-  }[];
+/** `medley-agent study evaluate --json`: for the hospital's eyes. */
+interface Evaluation {
+  readonly isComplete: boolean;
+  readonly auc: number | null;
+  readonly brier: number | null;
 }
 
 /**
@@ -74,21 +74,27 @@ async function compareSilo(
       federated: own.auc ?? NaN,
       pooled: together?.auc ?? NaN,
     },
-    brier: own.brier,
+    brier: own.brier ?? NaN,
   };
 }
 
-/** The federated model on this hospital's own test patients, from the hospital's own record. */
-async function ownEvaluation(
-  box: Box,
-  silo: SiloSource,
-  study: string,
-): Promise<{ readonly auc?: number; readonly brier: number }> {
-  const file = join(agentHome(box, silo), 'results', `${study}.json`);
-  const { rounds } = JSON.parse(await readText(file)) as OwnResults;
-  const last = rounds.findLast(({ kind }) => kind === 'evaluation')?.local?.startingModel;
-  if (!last) throw new MedleyError('DEMO_STEP_FAILED', `${file} has no evaluation round`);
-  return last;
+/**
+ * The final model on this hospital's own test patients. An agent that came back late may still be
+ * verifying the last round; it is asked again until it has.
+ */
+async function ownEvaluation(box: Box, silo: SiloSource, study: string): Promise<Evaluation> {
+  const home = ['--home', agentHome(box, silo)];
+  for (let left = PATIENCE; ; left--) {
+    const own = await box.programs.call<Evaluation>(
+      'medley-agent',
+      ...['study', 'evaluate', study, ...home],
+    );
+    if (own.isComplete) return own;
+    if (left === 0) {
+      throw new MedleyError('DEMO_STEP_FAILED', `${silo.name} has not verified the last round`);
+    }
+    await box.clock.sleep(RETRY_MS, box.signal);
+  }
 }
 
 async function baseline(box: Box, silo: SiloSource, which: readonly string[]): Promise<Baseline> {

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { baselineCommand } from './baseline.ts';
+import { evaluateCommand } from './evaluate.ts';
 import type { CommandContext } from './context.ts';
 import { dataCommands } from './data.ts';
 import { enrollCommand } from './enroll.ts';
@@ -33,7 +34,9 @@ people to standard error; --json makes the result one JSON document. NO_COLOR is
   initCommand(program, context);
   enrollCommand(program, context);
   dataCommands(program, context, setExit);
-  baselineCommand(studyCommands(program, context), context);
+  const study = studyCommands(program, context);
+  evaluateCommand(study, context);
+  baselineCommand(study, context);
   runCommand(program, context, setExit);
   statusCommand(program, context);
   for (const command of [

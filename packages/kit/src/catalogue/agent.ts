@@ -60,6 +60,13 @@ export const AGENT = {
     sentence: 'No source of patient data is configured.',
     remedy: 'Add a connector to agent.yaml and run medley-agent data check.',
   },
+  AGENT_NO_ROUND: {
+    grpc: 'FAILED_PRECONDITION',
+    http: 409,
+    exit: EXIT.policy,
+    sentence: 'This hospital has verified no round of the study yet.',
+    remedy: 'Let medley-agent run until the first round is closed, then ask again.',
+  },
   AGENT_CONFIRMATION: {
     grpc: 'FAILED_PRECONDITION',
     http: 409,
