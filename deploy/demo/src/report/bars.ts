@@ -6,7 +6,7 @@ const SERIES: readonly { readonly key: keyof Compared; readonly name: string }[]
   { key: 'federated', name: 'federated' },
   { key: 'pooled', name: 'pooled' },
 ];
-const LEFT = 190;
+const LEFT = 205;
 const RIGHT = 660;
 const ROW = 66;
 const BAR = 14;

@@ -27,7 +27,7 @@ ${card('rounds', String(figures.rounds.length), `${perRound(figures)} s each on 
 ${card('audit trail', figures.audit.verified ? 'verified' : 'FAILED', `${String(figures.audit.entries)} entries, ${String(figures.audit.checkpoints)} checkpoints`)}
 ${card('whole demo', `${figures.seconds.toFixed(0)} s`, 'install excluded')}
 </ul>
-${section('Convergence', convergencePlot(figures), roundsTable(figures), 'Each point is computed by the aggregator from masked histograms of scores on all hospitals’ held-out patients.')}
+${section('Convergence', convergencePlot(figures), roundsTable(figures), 'Each point is computed by the aggregator from masked histograms of scores on all hospitals’ held-out patients together; the dashed lines are means over the hospitals.')}
 ${section('Each hospital’s own test patients', siloBars(figures), silosTable(figures), 'The pooled model exists only because this demo owns all five files; in a real consortium nobody can train it.')}
 ${section(`Round ${String(timelineRound(figures)?.round ?? 0)}, step by step`, roundTimeline(figures), '', dropoutText(figures))}
 <section>
