@@ -1,6 +1,8 @@
+import { CATALOGUE } from '@medley/kit';
 import type { Study } from '@medley/study';
 import { targetsOf, type ColumnTarget } from './compile.ts';
 import { checkSufficiency, readDataset, type Dataset } from './dataset.ts';
+import { faultText, type DataCode } from './fault.ts';
 import type { SiteData } from './site.ts';
 import { Tally } from './tally.ts';
 
@@ -36,8 +38,8 @@ export interface DataReport {
   readonly columns: readonly ColumnReport[];
   readonly fingerprint: string;
   readonly faultCount: number;
-  /** The first 20 faults, then how many more there are. */
-  readonly faults: readonly string[];
+  /** The first 20 faults. */
+  readonly faults: readonly { readonly code: DataCode; readonly message: string }[];
 }
 
 /** Reads all data of the site and reports; throws nothing for faults of the data. */
@@ -68,7 +70,7 @@ export async function checkData(site: SiteData, study: Study): Promise<DataRepor
     })),
     fingerprint: dataset.fingerprint,
     faultCount: tally.faults.count,
-    faults: tally.faults.lines(),
+    faults: tally.faults.listed.map((fault) => ({ code: fault.code, message: faultText(fault) })),
   };
 }
 
@@ -86,9 +88,20 @@ export function reportText(report: DataReport): string {
     'columns',
     ...report.columns.map((column) => `  ${column.name.padEnd(width)}  ${columnText(column)}`),
     report.isUsable ? 'OK: this site can take part' : `FAULTS: ${report.faultCount}`,
-    ...report.faults.map((fault) => `  ${fault}`),
+    ...faultLines(report),
   ];
   return lines.join('\n');
+}
+
+/** The faults, then what to do about each kind of them. */
+function faultLines({ faults, faultCount }: DataReport): readonly string[] {
+  const more = faultCount - faults.length;
+  const codes = [...new Set(faults.map(({ code }) => code))];
+  return [
+    ...faults.map(({ code, message }) => `  ${code}  ${message}`),
+    ...(more > 0 ? [`  and ${more} more`] : []),
+    ...codes.map((code) => `Fix ${code}: ${CATALOGUE[code].remedy}`),
+  ];
 }
 
 function columnText({ allowed, missing, outOfRange }: ColumnReport): string {

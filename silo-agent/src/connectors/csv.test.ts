@@ -139,6 +139,17 @@ describe('a faulty file', () => {
     expect(faults).toEqual([expect.objectContaining({ code: 'DATA_FORMAT_INVALID' })]);
   });
 
+  test('names the line where the encoding or the quoting breaks', async () => {
+    const good = '50,II,1.5,1,3\n'.repeat(9_000);
+    const latin = Buffer.from(`${HEADER}${good}50,ä,1.5,1,3\n${good}`, 'latin1');
+    const encoding = await read(latin);
+    expect(encoding.faults[0]?.rule).toBe(
+      'line 9002: is not in the encoding of its connector, utf-8',
+    );
+    const quoting = await read(`${HEADER}${good}50,"II,1.5,1,3\n${good}`);
+    expect(quoting.faults[0]?.rule).toBe('line 9002: a quote is opened and never closed');
+  });
+
   test('with a row of more than a megabyte is refused', async () => {
     const { faults } = await read(`${HEADER}50,"${'x'.repeat(1_100_000)}`);
     expect(faults[0]?.rule).toContain('1 MiB');

@@ -126,6 +126,15 @@ describe('checkData', () => {
     expect(text).toContain('a.csv:2: column "age": must lie between 18 and 100 a');
     expect(text).toContain('a.csv:3: column "stage": has no value');
     expect(text).toContain('0 usable training rows, the study demands 2');
+    expect(text).toContain('DATA_OUT_OF_RANGE  a.csv:2');
+    expect(text).toContain('Fix DATA_OUT_OF_RANGE: Check the unit of the column');
+  });
+
+  test('does not count what a file lacks that could not be read', async () => {
+    const site = await siteOf({ 'a.csv': 'age,stage\n' });
+    const { faults, faultCount } = await checkData(site, smallStudy());
+    expect(faults.map(({ code }) => code)).toEqual(Array(3).fill('DATA_COLUMN_MISSING'));
+    expect(faultCount).toBe(3);
   });
 });
 

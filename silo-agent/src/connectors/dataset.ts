@@ -68,8 +68,13 @@ export async function readDataset(site: SiteData, study: Study, tally: Tally): P
   return assemble(sources, study, tally.missingRows);
 }
 
-/** Adds DATA_TOO_FEW_ROWS and DATA_CLASS_EMPTY faults of the whole site. */
+/**
+ * Adds DATA_TOO_FEW_ROWS and DATA_CLASS_EMPTY faults of the whole site, unless a source could not be
+ * read to its end: what is missing may be in there.
+ */
 export function checkSufficiency(dataset: Dataset, study: Study, tally: Tally): void {
+  // The header is line 1; faults of a whole source have no line.
+  if (tally.faults.listed.some(({ line = 1 }) => line === 1)) return;
   const { minPatients } = study.cohort;
   if (dataset.train.length < minPatients) {
     const rule = `${dataset.train.length} usable training rows, the study demands ${minPatients}`;

@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { basename } from 'node:path';
 import { Readable } from 'node:stream';
 import { CsvError, parse, type Info } from 'csv-parse';
-import { MedleyError } from '@medley/kit';
+import { isMedleyError, MedleyError } from '@medley/kit';
 
 /** How a delimited text file is written. */
 export interface TextDialect {
@@ -29,6 +29,8 @@ const MAX_RECORD_LENGTH = 1 << 20;
 export async function* readRecords(path: string, dialect: TextDialect): AsyncGenerator<TextRecord> {
   const source = basename(path);
   const text = Readable.from(decoded(path, dialect.encoding));
+  // Last line of the last whole record; the parser's own count has gone on to the end of the file.
+  let lastLine = 0;
   const parser = parse({
     delimiter: dialect.delimiter,
     quote: dialect.quote,
@@ -37,6 +39,10 @@ export async function* readRecords(path: string, dialect: TextDialect): AsyncGen
     relax_column_count: true,
     skip_empty_lines: true,
     max_record_size: MAX_RECORD_LENGTH,
+    on_record: (record: string[], { lines }) => {
+      lastLine = lines;
+      return record;
+    },
   });
   // pipe() does not carry an error of its source across.
   text.on('error', (error) => parser.destroy(error));
@@ -47,7 +53,7 @@ export async function* readRecords(path: string, dialect: TextDialect): AsyncGen
       yield { line: info.lines, cells: record };
     }
   } catch (caught) {
-    throw formatError(caught, source, parser.info.lines);
+    throw formatError(caught, source, lastLine + 1);
   } finally {
     parser.destroy();
     text.destroy();
@@ -68,12 +74,26 @@ function codeOf(caught: unknown): string | undefined {
   return isCoded ? String(caught.code) : undefined;
 }
 
+const REPLACEMENT = '\ufffd';
+
+/**
+ * The file's text. A replacement character is refused as well where the file itself holds one: some
+ * program before has put it in the place of what it could not read.
+ */
 async function* decoded(path: string, encoding: TextDialect['encoding']): AsyncGenerator<string> {
-  const decoder = new TextDecoder(encoding, { fatal: true });
+  const decoder = new TextDecoder(encoding);
+  let line = 1;
+  const checked = (text: string): string => {
+    const fault = text.indexOf(REPLACEMENT);
+    line += (fault < 0 ? text : text.slice(0, fault)).split('\n').length - 1;
+    if (fault < 0) return text;
+    const rule = `line ${line}: is not in the encoding of its connector, ${encoding}`;
+    throw new MedleyError('DATA_FORMAT_INVALID', `${basename(path)}: ${rule}`);
+  };
   for await (const chunk of createReadStream(path)) {
-    yield decoder.decode(chunk as Buffer, { stream: true });
+    yield checked(decoder.decode(chunk as Buffer, { stream: true }));
   }
-  yield decoder.decode();
+  yield checked(decoder.decode());
 }
 
 const QUOTING: Readonly<Partial<Record<string, string>>> = {
@@ -83,18 +103,12 @@ const QUOTING: Readonly<Partial<Record<string, string>>> = {
   CSV_MAX_RECORD_SIZE: 'a row is longer than 1 MiB: is a quote never closed?',
 };
 
-/** Node's code for bytes that are not in the decoder's encoding (Node.js errors documentation). */
-const BAD_ENCODING = 'ERR_ENCODING_INVALID_ENCODED_DATA';
-
 function formatError(caught: unknown, source: string, line: number): MedleyError {
   // csv-parse quotes the cell in its message: neither it nor the error itself goes further.
   if (caught instanceof CsvError) {
     const rule = QUOTING[caught.code] ?? `does not parse (${caught.code})`;
-    return new MedleyError('DATA_FORMAT_INVALID', `${source}: near line ${line}: ${rule}`);
+    return new MedleyError('DATA_FORMAT_INVALID', `${source}: line ${line}: ${rule}`);
   }
-  if (codeOf(caught) === BAD_ENCODING) {
-    const rule = `near line ${line}: is not in the encoding of its connector`;
-    return new MedleyError('DATA_FORMAT_INVALID', `${source}: ${rule}`);
-  }
+  if (isMedleyError(caught)) return caught;
   return unreadable(source, caught);
 }
