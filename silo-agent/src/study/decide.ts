@@ -1,14 +1,15 @@
 import { canonicalBytes, MedleyError, type Clock } from '@medley/kit';
 import type { CharterSignature } from '@medley/rpc';
+import type { Decision } from '@medley/study';
 import type { Connection } from '../connection.ts';
 import type { AgentHome } from '../home.ts';
 import { StudyFolder, type PinnedStudy } from './folder.ts';
-import type { StudyDocuments } from './offer.ts';
+import type { StudyOffer } from './offer.ts';
 import { signDecision, type SignedDecision } from './signature.ts';
 
 /** A steward's word on an offered study. */
 export interface Verdict {
-  readonly documents: StudyDocuments;
+  readonly documents: StudyOffer;
   readonly steward: string;
   /** Why not; absent for an approval. */
   readonly reason?: string;
@@ -25,32 +26,36 @@ export interface Decided {
 /**
  * Signs the decision with this hospital's identity, pins the documents with it, then tells the
  * aggregator. If telling fails, deciding the same again sends the same signature. Throws
- * STUDY_CHANGED when another charter of that name was decided on before, DECISION_INVALID, RPC_* and
- * what the aggregator refuses with.
+ * STUDY_CHANGED when another charter of that name was decided on before, STUDY_STATE when the study
+ * is past deciding (then the earlier decision stays), DECISION_INVALID, RPC_* and what the aggregator
+ * refuses with.
  */
 export async function decide(
   home: AgentHome,
   connection: Connection,
-  { documents, steward, reason }: Verdict,
+  verdict: Verdict,
   clock: Clock,
   signal: AbortSignal,
 ): Promise<Decided> {
   const { site, keys, client } = connection;
-  const { charter, study } = documents;
+  const { documents, steward, reason } = verdict;
+  const { charter, study, state } = documents;
   const folder = new StudyFolder(home.paths, study.name, site);
-  checkUnchanged(await folder.read(), documents);
-  const signed = signDecision(
-    {
-      charter,
-      decision: reason === undefined ? 'approve' : 'refuse',
-      silo: site.silo,
-      steward,
-      atMs: clock.nowMs(),
-      ...(reason === undefined ? {} : { reason }),
-    },
-    keys.identity,
-  );
-  await folder.pin(documents, signed);
+  const earlier = await folder.read();
+  checkUnchanged(earlier, documents);
+  let signed: SignedDecision | undefined = earlier;
+  if (!signed || !isSame(signed.decision, verdict)) {
+    if (state !== 'proposed') {
+      throw new MedleyError(
+        'STUDY_STATE',
+        `${study.name} is ${state} and hears no decision; stopping the agent ends taking part`,
+      );
+    }
+    const decision = reason === undefined ? 'approve' : 'refuse';
+    const draft = { charter, decision, silo: site.silo, steward, atMs: clock.nowMs() } as const;
+    signed = signDecision(reason === undefined ? draft : { ...draft, reason }, keys.identity);
+    await folder.pin(documents, signed);
+  }
   const signature: CharterSignature = {
     silo: site.silo,
     statement: canonicalBytes(signed.decision),
@@ -65,7 +70,11 @@ export async function decide(
   return { decision: signed.decision, signed: reply.signed, rosterSize };
 }
 
-function checkUnchanged(earlier: PinnedStudy | undefined, documents: StudyDocuments): void {
+function isSame(decision: Decision, { steward, reason }: Verdict): boolean {
+  return decision.steward === steward && decision.reason === reason;
+}
+
+function checkUnchanged(earlier: PinnedStudy | undefined, documents: StudyOffer): void {
   if (earlier && earlier.charterHash !== documents.charterHash) {
     throw new MedleyError(
       'STUDY_CHANGED',

@@ -23,6 +23,8 @@ import {
 /** A study whose documents this hospital has pinned together with its steward's decision. */
 export interface PinnedStudy extends StudyDocuments {
   readonly decision: Decision;
+  /** Of the steward's decision, 64 bytes. */
+  readonly signature: Uint8Array;
 }
 
 interface DecisionFile {
@@ -102,12 +104,13 @@ export class StudyFolder {
     try {
       // Three names give three contents.
       const documents = checkDocuments(studyBytes!, charterBytes!, model!, this.#site);
+      const signature = fromBase64(file.signature) ?? new Uint8Array();
       const decision = verifyDecision(documents.charter, {
         silo: this.#site.silo,
         statement: canonicalBytes(file.statement),
-        signature: fromBase64(file.signature) ?? new Uint8Array(),
+        signature,
       });
-      return { ...documents, decision };
+      return { ...documents, decision, signature };
     } catch (cause) {
       const why = MedleyError.from(cause);
       throw new MedleyError('STUDY_CHANGED', `${this.folder}: ${why.message}`, { cause });
