@@ -1,8 +1,15 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import tls from 'node:tls';
-import { Command } from 'commander';
-import { createLogger, createTerminal, systemClock, systemRng, writeDurably } from '@medley/kit';
+import { Command, CommanderError } from 'commander';
+import {
+  createLogger,
+  createTerminal,
+  EXIT,
+  systemClock,
+  systemRng,
+  writeDurably,
+} from '@medley/kit';
 import { createAggregator, publicEndpoints } from './app.ts';
 import { openBlobs } from './blob/blobs.ts';
 import { readAggregatorConfig } from './config.ts';
@@ -55,9 +62,16 @@ Killing the process at any point loses nothing that was acknowledged: start it a
     await store.close();
   });
 
+for (const command of [program, ...program.commands]) command.exitOverride();
+
 try {
   await program.parseAsync();
 } catch (error) {
-  const { stdout, stderr, env } = process;
-  process.exitCode = createTerminal({ stdout, stderr, env, json: false }).fail(error);
+  if (error instanceof CommanderError) {
+    // Commander has printed its own words; help and version end with 0.
+    process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  } else {
+    const { stdout, stderr, env } = process;
+    process.exitCode = createTerminal({ stdout, stderr, env, json: false }).fail(error);
+  }
 }
