@@ -17,6 +17,6 @@ export default {
   modulePathIgnorePatterns: ['/dist/', '/demo-report/', '/.medley/'],
   coverageProvider: 'v8',
   coveragePathIgnorePatterns: ['/generated/', '/node_modules/', '/dist/'],
-  testTimeout: 30_000,
+  testTimeout: 120_000,
   maxWorkers: 2,
 };

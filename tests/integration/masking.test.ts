@@ -10,7 +10,7 @@ import { chiSquareOneInAMillion, chiSquareUniform } from '../support/statistics.
 
 const NAMES = ['alder', 'birch', 'cedar', 'douglas', 'elm'];
 const STUDY = 'recurrence-5y';
-const ROUNDS = 12;
+const ROUNDS = 8;
 
 let consortium: TestConsortium;
 let admin: Client<AdminMethods>;
@@ -77,7 +77,7 @@ describe('what an aggregator receives over five mutual TLS connections', () => {
   test('is indistinguishable from uniform: bytes of all masked vectors, chi-square with 255 degrees of freedom, false alarm once in 10^6', () => {
     const counts = new Array<number>(256).fill(0);
     for (const vector of maskedVectors()) for (const byte of vector) counts[byte]! += 1;
-    // 60 vectors: at least 20 expected per cell, so that the approximation holds.
+    // 40 vectors: at least 20 expected per cell, so that the approximation holds.
     expect(counts.reduce((sum, count) => sum + count, 0)).toBeGreaterThan(256 * 20);
     expect(chiSquareUniform(counts)).toBeLessThan(chiSquareOneInAMillion(255));
   });
