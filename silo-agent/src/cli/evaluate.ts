@@ -45,20 +45,18 @@ that this hospital missed. Nothing leaves this machine.
         const { count = 0, auc = null, brier = null, loss = null } = summary.startingModel ?? {};
         const round = nextRound - 1;
         const figure = (value: number | null): string => value?.toFixed(3) ?? '–';
-        context
-          .terminal(options.json)
-          .result(
-            {
-              study: id,
-              round,
-              isComplete: nextRound > lastRound(terms),
-              test: count,
-              auc,
-              brier,
-              loss,
-            },
-            `after round ${String(round)}, on ${String(count)} test patients: AUC ${figure(auc)}, Brier ${figure(brier)}, loss ${figure(loss)}`,
-          );
+        context.terminal(options.json).result(
+          {
+            study: id,
+            round,
+            isComplete: nextRound > lastRound(terms),
+            test: count,
+            auc,
+            brier,
+            loss,
+          },
+          `after round ${String(round)}, on ${String(count)} test patients: AUC ${figure(auc)}, Brier ${figure(brier)}, loss ${figure(loss)}`,
+        );
       } finally {
         await work.close();
       }
