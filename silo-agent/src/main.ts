@@ -6,11 +6,11 @@ import {
   createTerminal,
   EXIT,
   MedleyError,
+  processTable,
   systemClock,
   systemRng,
 } from '@medley/kit';
 import { agentProgram } from './cli/program.ts';
-import { errnoOf } from './file.ts';
 import { createLocalWork } from './training/thread.ts';
 
 const { version } = JSON.parse(
@@ -42,15 +42,6 @@ async function ask(question: string, signal: AbortSignal): Promise<string | unde
   }
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (caught) {
-    // A process of another user cannot be signalled, but it is there.
-    return errnoOf(caught) === 'EPERM';
-  }
-}
-
 const program = agentProgram(
   {
     terminal,
@@ -61,7 +52,7 @@ const program = agentProgram(
     rng: systemRng,
     interrupted: interrupted.signal,
     killed: killed.signal,
-    processes: { pid: process.pid, isAlive },
+    processes: processTable(process),
     cwd: process.cwd(),
     version,
   },

@@ -12,6 +12,7 @@ export * from './clock.ts';
 export * from './config.ts';
 export * from './error.ts';
 export * from './file.ts';
+export * from './lock.ts';
 export * from './logger.ts';
 export * from './rng.ts';
 export * from './terminal.ts';

@@ -2,19 +2,9 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import tls from 'node:tls';
 import { Command, CommanderError } from 'commander';
-import {
-  createLogger,
-  createTerminal,
-  EXIT,
-  systemClock,
-  systemRng,
-  writeDurably,
-} from '@medley/kit';
-import { createAggregator, publicEndpoints } from './app.ts';
-import { openBlobs } from './blob/blobs.ts';
+import { createLogger, createTerminal, EXIT, processTable } from '@medley/kit';
 import { readAggregatorConfig } from './config.ts';
-import { readKeys } from './keys.ts';
-import { prismaStore } from './store/prisma.ts';
+import { serve } from './serve.ts';
 
 tls.DEFAULT_MIN_VERSION = 'TLSv1.3';
 // The database driver chooses no mode of its own for its files.
@@ -48,18 +38,7 @@ Killing the process at any point loses nothing that was acknowledged: start it a
     const logger = createLogger('medley-aggregator', config.logLevel);
     // Paths and numbers only: secrets stand in files of their own.
     logger.info('configuration', { path: file, detail: JSON.stringify(config) });
-    const keys = await readKeys(config);
-    const store = await prismaStore(config.database, systemClock.nowMs());
-    const blobs = await openBlobs(config.blobs, systemRng);
-    const parts = { config, clock: systemClock, rng: systemRng, logger, store, blobs, keys };
-    const aggregator = await createAggregator(parts);
-    const endpoints = { ...publicEndpoints(config, aggregator), pid: process.pid };
-    await writeDurably(config.endpointsFile, `${JSON.stringify(endpoints)}\n`);
-    logger.info('listening', { address: endpoints.rounds });
-    await stopped;
-    logger.info('stopping');
-    await aggregator.close();
-    await store.close();
+    await serve({ config, logger, processes: processTable(process), stopped });
   });
 
 for (const command of [program, ...program.commands]) command.exitOverride();

@@ -1,7 +1,6 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { Clock, Logger, LogLevel, Rng, Terminal } from '@medley/kit';
-import type { ProcessTable } from '../lock.ts';
+import type { Clock, Logger, LogLevel, ProcessTable, Rng, Terminal } from '@medley/kit';
 import type { LocalWork } from '../training/work.ts';
 
 /** What every command gets from main.ts, and nothing else of the process. */

@@ -1,10 +1,9 @@
 import type { Command } from 'commander';
-import { EXIT, MedleyError, type Logger, type LogLevel } from '@medley/kit';
+import { EXIT, MedleyError, takeLock, type Logger, type LogLevel } from '@medley/kit';
 import type { Client, RoundsMethods } from '@medley/rpc';
 import { Agent, type Attend } from '../agent.ts';
 import { openConnection } from '../connection.ts';
 import { openHome } from '../home.ts';
-import { takeLock } from '../lock.ts';
 import { grpcMessages } from '../round/messages.ts';
 import { command, homeOf, type CommandContext, type SharedOptions } from './context.ts';
 
@@ -35,7 +34,8 @@ Being killed is safe at any moment: what must be remembered is on disk before it
     .action(async (options: Options) => {
       const home = await openHome(homeOf(context, options));
       const logger = context.logger(levelOf(options.log));
-      const lock = await takeLock(home.paths.lock, context.processes);
+      // Two agents with one identity could sign messages that contradict each other.
+      const lock = await takeLock(home.paths.lock, context.processes, 'AGENT_RUNNING');
       try {
         await attend(context, home, logger, options.drainSeconds * 1000);
       } finally {

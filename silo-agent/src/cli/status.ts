@@ -1,11 +1,10 @@
 import type { Command } from 'commander';
-import { isMedleyError, MedleyError, table, timestamp } from '@medley/kit';
+import { holderOf, isMedleyError, MedleyError, table, timestamp } from '@medley/kit';
 import { readCertificate } from '@medley/pki';
 import { lastRound } from '@medley/study';
 import { openMembership, readEnrolment } from '../enrolment/record.ts';
 import { openHome, type AgentHome } from '../home.ts';
 import { openKeys } from '../keystore.ts';
-import { holderOf } from '../lock.ts';
 import { ProgressStore } from '../round/progress.ts';
 import { pinnedStudies, StudyFolder } from '../study/folder.ts';
 import { command, homeOf, type CommandContext, type SharedOptions } from './context.ts';

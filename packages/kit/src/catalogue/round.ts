@@ -86,6 +86,13 @@ export const ROUND = {
     sentence: 'A silo of the proposed roster is not enrolled.',
     remedy: 'List the silos and propose the study with enrolled ones.',
   },
+  AGGREGATOR_RUNNING: {
+    grpc: 'ALREADY_EXISTS',
+    http: 409,
+    exit: EXIT.usage,
+    sentence: 'Another aggregator runs on this database.',
+    remedy: 'Stop the other one first: two of them would sign two logs that contradict each other.',
+  },
   STORE_UNUSABLE: {
     grpc: 'UNAVAILABLE',
     http: 503,
@@ -127,6 +134,21 @@ export const ROUND = {
     exit: EXIT.integrity,
     sentence: 'Content arrived that does not have the hash and size announced for it.',
     remedy: 'Send it again; check the network if this repeats.',
+  },
+  BLOB_DAMAGED: {
+    grpc: 'DATA_LOSS',
+    http: 500,
+    exit: EXIT.integrity,
+    sentence: 'Stored content has changed on the disk of the aggregator.',
+    remedy:
+      'Restore that file of the blob folder from a backup and check the disk; the study then goes on by itself.',
+  },
+  ROUND_VECTOR_LOST: {
+    grpc: 'DATA_LOSS',
+    http: 500,
+    exit: EXIT.integrity,
+    sentence: 'A masked vector was lost or changed on the disk of the aggregator.',
+    remedy: 'Check that disk; no silo sends a second vector for the same attempt.',
   },
   BLOB_TOO_LARGE: {
     grpc: 'RESOURCE_EXHAUSTED',

@@ -22,7 +22,7 @@ export const RPC = {
     exit: EXIT.network,
     sentence: 'The other side cannot be reached.',
     remedy:
-      'Check address, firewall and proxy; outbound TCP to the address that the message names must be open.',
+      'Check address, firewall and proxy; outbound TCP to the address that the message names must be open. If the server moved, give its new address as network.rounds in agent.yaml or in operator.yaml.',
   },
   RPC_DEADLINE: {
     grpc: 'DEADLINE_EXCEEDED',

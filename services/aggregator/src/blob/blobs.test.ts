@@ -11,7 +11,7 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'medley-blobs-'));
   blobs = await openBlobs(folder, systemRng);
 });
-afterEach(() => rm(folder, { recursive: true }));
+afterEach(() => rm(folder, { recursive: true, force: true }));
 
 async function* pieces(...parts: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
   yield* parts;
@@ -105,5 +105,27 @@ describe('the blob store', () => {
     await writeFile(join(folder, 'dead.part'), 'x');
     await openBlobs(folder, systemRng);
     expect(await readdir(folder)).toEqual([]);
+  });
+
+  test('notices content that has changed on the disk', async () => {
+    const { hash } = await blobs.write(utf8('hello'));
+    await blobs.verify(hash);
+    await writeFile(join(folder, hash.slice(0, 2), hash), 'jello');
+    for (const work of [blobs.verify(hash), blobs.readAll(hash), all(blobs.read(hash))]) {
+      await expect(work).rejects.toMatchObject({ code: 'BLOB_DAMAGED', message: `blob ${hash}` });
+    }
+    await blobs.write(utf8('hello'));
+    await blobs.verify(hash);
+  });
+
+  test('says where it cannot write', async () => {
+    const file = join(folder, 'file');
+    await writeFile(file, '');
+    await expect(openBlobs(file, systemRng)).rejects.toMatchObject({
+      code: 'FILE_UNWRITABLE',
+      message: `${file} cannot be written (EEXIST)`,
+    });
+    await rm(folder, { recursive: true });
+    await expect(blobs.write(utf8('hello'))).rejects.toMatchObject({ code: 'FILE_UNWRITABLE' });
   });
 });

@@ -16,15 +16,22 @@ export interface Blobs {
   write(bytes: Uint8Array): Promise<BlobName>;
   /**
    * Stores what `pieces` yield, without holding it in memory; durable when it resolves. Nothing stays
-   * behind when it fails. Throws BLOB_TOO_LARGE, BLOB_MISMATCH, and whatever `pieces` throws.
+   * behind when it fails. Throws BLOB_TOO_LARGE, BLOB_MISMATCH, FILE_UNWRITABLE, and whatever `pieces`
+   * throws.
    */
   receive(pieces: AsyncIterable<Uint8Array>, expected: Expected): Promise<BlobName>;
   /** The size, or undefined when there is no such blob. */
   sizeOf(hash: string): Promise<number | undefined>;
-  /** Pieces of at most 1 MiB from `offset` on. Throws BLOB_UNKNOWN, also for an offset beyond the end. */
+  /**
+   * Pieces of at most 1 MiB from `offset` on. Throws BLOB_UNKNOWN, also for an offset beyond the end,
+   * and FILE_UNREADABLE. A read from the start throws BLOB_DAMAGED after the last piece when the file is
+   * not what was written.
+   */
   read(hash: string, offset?: number): AsyncIterable<Uint8Array>;
-  /** The whole content. Throws BLOB_UNKNOWN. */
+  /** The whole content. Throws BLOB_UNKNOWN, BLOB_DAMAGED, FILE_UNREADABLE. */
   readAll(hash: string): Promise<Uint8Array>;
+  /** Reads the whole content for its hash alone. Throws as {@link Blobs.readAll}. */
+  verify(hash: string): Promise<void>;
   /** Removes a blob that nothing refers to any more; none is no error. */
   remove(hash: string): Promise<void>;
 }
@@ -33,12 +40,16 @@ const PIECE_BYTES = 1024 * 1024;
 
 /**
  * Blobs as files `<folder>/<first two digits>/<hash>`, mode 0600. Half-written files of a crash carry
- * the ending `.part` and are removed here.
+ * the ending `.part` and are removed here. Throws FILE_UNWRITABLE.
  */
 export async function openBlobs(folder: string, rng: Rng): Promise<Blobs> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  for (const entry of await readdir(folder)) {
-    if (entry.endsWith('.part')) await rm(join(folder, entry));
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    for (const entry of await readdir(folder)) {
+      if (entry.endsWith('.part')) await rm(join(folder, entry));
+    }
+  } catch (cause) {
+    throw unwritable(folder, cause);
   }
   return new FileBlobs(folder, rng);
 }
@@ -74,16 +85,20 @@ class FileBlobs implements Blobs {
       const got = await writePieces(temporary, pieces, sizeBytes);
       if (got !== hash)
         throw new MedleyError('BLOB_MISMATCH', `content has SHA-256 ${got}, announced was ${hash}`);
-      const target = this.#pathOf(hash);
-      const folder = join(target, '..');
-      if ((await mkdir(folder, { recursive: true, mode: 0o700 })) !== undefined)
-        await syncFolder(this.#folder);
-      await rename(temporary, target);
-      await syncFolder(folder);
+      await writable(this.#folder, this.#place(temporary, hash));
       return { hash, sizeBytes };
     } finally {
-      await rm(temporary, { force: true });
+      await rm(temporary, { force: true }).catch(() => undefined);
     }
+  }
+
+  async #place(temporary: string, hash: string): Promise<void> {
+    const target = this.#pathOf(hash);
+    const folder = join(target, '..');
+    if ((await mkdir(folder, { recursive: true, mode: 0o700 })) !== undefined)
+      await syncFolder(this.#folder);
+    await rename(temporary, target);
+    await syncFolder(folder);
   }
 
   async sizeOf(hash: string): Promise<number | undefined> {
@@ -97,15 +112,18 @@ class FileBlobs implements Blobs {
   async *read(hash: string, offset = 0): AsyncGenerator<Uint8Array> {
     const size = await this.sizeOf(hash);
     if (size === undefined || offset > size) throw unknown(hash);
-    const handle = await open(this.#pathOf(hash), 'r');
+    const handle = await readable(hash, open(this.#pathOf(hash), 'r'));
+    const digest = createHash('sha256');
     try {
       for (let at = offset; at < size;) {
         const piece = new Uint8Array(Math.min(PIECE_BYTES, size - at));
-        const { bytesRead } = await handle.read(piece, 0, piece.length, at);
-        if (bytesRead === 0) throw new MedleyError('BLOB_MISMATCH', `blob ${hash} became shorter`);
+        const { bytesRead } = await readable(hash, handle.read(piece, 0, piece.length, at));
+        if (bytesRead === 0) throw damaged(hash);
+        digest.update(piece.subarray(0, bytesRead));
         yield piece.subarray(0, bytesRead);
         at += bytesRead;
       }
+      if (offset === 0 && digest.digest('hex') !== hash.toLowerCase()) throw damaged(hash);
     } finally {
       await handle.close();
     }
@@ -119,6 +137,11 @@ class FileBlobs implements Blobs {
       at += piece.length;
     }
     return content;
+  }
+
+  async verify(hash: string): Promise<void> {
+    const pieces = this.read(hash);
+    while ((await pieces.next()).done !== true);
   }
 
   async remove(hash: string): Promise<void> {
@@ -138,7 +161,7 @@ async function writePieces(
   pieces: AsyncIterable<Uint8Array>,
   sizeBytes: number,
 ): Promise<string> {
-  const handle = await open(file, 'wx', 0o600);
+  const handle = await writable(file, open(file, 'wx', 0o600));
   try {
     const hash = createHash('sha256');
     let at = 0;
@@ -147,11 +170,11 @@ async function writePieces(
       if (at > sizeBytes)
         throw new MedleyError('BLOB_MISMATCH', `more than the announced ${sizeBytes} bytes`);
       hash.update(piece);
-      await handle.writeFile(piece);
+      await writable(file, handle.writeFile(piece));
     }
     if (at !== sizeBytes)
       throw new MedleyError('BLOB_MISMATCH', `${at} of the announced ${sizeBytes} bytes`);
-    await handle.sync();
+    await writable(file, handle.sync());
     return hash.digest('hex');
   } finally {
     await handle.close();
@@ -160,6 +183,39 @@ async function writePieces(
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes;
+}
+
+/** Throws FILE_UNREADABLE for a file that is there and cannot be read. */
+async function readable<T>(hash: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (cause) {
+    throw new MedleyError('FILE_UNREADABLE', `blob ${hash} (${errnoOf(cause)})`, { cause });
+  }
+}
+
+/** Throws FILE_UNWRITABLE naming the folder or file. */
+async function writable<T>(path: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (cause) {
+    throw unwritable(path, cause);
+  }
+}
+
+function unwritable(path: string, cause: unknown): MedleyError {
+  const text = `${path} cannot be written (${errnoOf(cause)})`;
+  return new MedleyError('FILE_UNWRITABLE', text, { cause });
+}
+
+/** Not by instanceof, which fails for errors of another realm. */
+function errnoOf(caught: unknown): string {
+  const isCoded = typeof caught === 'object' && caught !== null && 'code' in caught;
+  return isCoded ? String(caught.code) : 'unknown reason';
+}
+
+function damaged(hash: string): MedleyError {
+  return new MedleyError('BLOB_DAMAGED', `blob ${hash}`);
 }
 
 function unknown(hash: string): MedleyError {

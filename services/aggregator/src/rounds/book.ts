@@ -10,6 +10,7 @@ import { stopStudy, studyOf } from '../studies/desk.ts';
 import { decodeState } from './codec.ts';
 import type { Presence } from './presence.ts';
 import { eventOf, rowOf } from './record.ts';
+import { Troubles } from './trouble.ts';
 import { awaited, decide, type RoundDecision, type RoundEvent, type RoundState } from './round.ts';
 import type { Signal } from './signal.ts';
 
@@ -47,9 +48,12 @@ const HARMLESS: ReadonlySet<string> = new Set(['SECAGG_LATE', 'SECAGG_OUT_OF_ORD
 export class RoundBook {
   readonly #parts: RoundParts;
   readonly #open = new Map<string, OpenRound>();
+  /** Studies that wait for this machine to be mended. */
+  readonly troubles: Troubles;
 
   private constructor(parts: RoundParts) {
     this.#parts = parts;
+    this.troubles = new Troubles(parts.clock);
   }
 
   /** Loads the rounds that a stopped process left open. */

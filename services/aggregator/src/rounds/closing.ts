@@ -29,7 +29,8 @@ const WRONG_SHARE: ErrorCode = 'SECAGG_RELEASE_INVALID';
 
 /**
  * Opens the sum of a round and computes the next model state: the same bytes every time, so that a
- * restart may do it again. Throws what {@link openSum} and `nextState` throw.
+ * restart may do it again. Throws what {@link openSum} and `nextState` throw, FILE_UNWRITABLE, and
+ * BLOB_DAMAGED when the model state that the round began with has changed on the disk.
  */
 export async function openRoundSum(
   state: RoundState,
@@ -37,8 +38,8 @@ export async function openRoundSum(
   { charter, study }: Agreement,
   blobs: Blobs,
 ): Promise<Opening> {
-  const { sum, blamed } = await openSum(terms, state.coordinator, blobs);
   const before = decodeModelState(await blobs.readAll(state.model.hash));
+  const { sum, blamed } = await openSum(terms, state.coordinator, blobs);
   const after = nextState({ study, charter, kind: state.kind, state: before, sum });
   const words = vectorBytes(sum);
   return {

@@ -1,4 +1,4 @@
-import { MedleyError, timestamp, toHex } from '@medley/kit';
+import { MedleyError, timestamp, toHex, type ErrorCode } from '@medley/kit';
 import type { StudyRow } from '../store/rows.ts';
 import { memberName, type Agreement } from '../studies/agreement.ts';
 import { stopStudy } from '../studies/desk.ts';
@@ -8,15 +8,17 @@ import { nextAttempt, readiness } from './opening.ts';
 import { rowOf } from './record.ts';
 import { awaited, decide, openRound } from './round.ts';
 
-/** Pause before a sum is opened again after the database or the disk failed. */
-const RETRY_MS = 1000;
+/** Faults of this machine that somebody can mend; a sum that met one is opened again. */
+const MENDABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  ...(['FILE_UNREADABLE', 'FILE_UNWRITABLE', 'STORE_UNUSABLE'] as const),
+  ...(['BLOB_DAMAGED', 'BLOB_UNKNOWN'] as const),
+]);
 
 /** What moves rounds without a message: time, streams that come and go, and the sums' opening. */
 export class Progress {
   readonly #parts: RoundParts;
   readonly #book: RoundBook;
   readonly #unmasking = new Map<string, Promise<void>>();
-  #retryAtMs = 0;
 
   constructor(parts: RoundParts, book: RoundBook) {
     this.#parts = parts;
@@ -25,16 +27,23 @@ export class Progress {
 
   /** Moves everything that may move now. */
   async tick(): Promise<void> {
-    const { clock, store, agreements } = this.#parts;
+    const { store, agreements } = this.#parts;
+    const { troubles } = this.#book;
     const rows = await store.tables.studies.list();
     const active = rows.filter(({ state }) => state === 'active');
     for (const open of this.#book.all()) {
       const isStopped = !active.some(({ name }) => name === open.state.id.study);
       await this.#move(open, isStopped);
-      if (open.state.step === 'unmask' && clock.nowMs() >= this.#retryAtMs) this.#unmask(open);
+      if (open.state.step === 'unmask' && !troubles.isPaused(open.state.id.study))
+        this.#unmask(open);
     }
     for (const row of active) {
-      if (!this.#book.of(row.name)) await this.#openNext(row, agreements.of(row));
+      if (this.#book.of(row.name) || troubles.isPaused(row.name)) continue;
+      // One study's trouble is no other's.
+      await this.#openNext(row, agreements.of(row)).then(
+        () => troubles.end(row.name),
+        (caught: unknown) => this.#postpone(row.name, caught),
+      );
     }
   }
 
@@ -46,7 +55,7 @@ export class Progress {
     for (const { state, terms, agreement } of this.#book.all()) {
       if (state.deadlineMs > 0) due.push(state.deadlineMs);
       if (state.step === 'unmask' && !this.#unmasking.has(state.id.study))
-        due.push(this.#retryAtMs);
+        due.push(this.#book.troubles.of(state.id.study)?.retryAtMs ?? 0);
       for (const index of awaited(terms, state)) {
         const fromMs = presence.absentFromMs(memberName(agreement.charter, index));
         if (fromMs !== undefined && fromMs > nowMs) due.push(fromMs);
@@ -54,6 +63,11 @@ export class Progress {
     }
     for (const row of await store.tables.studies.list()) {
       if (row.state !== 'active' || this.#book.of(row.name)) continue;
+      const trouble = this.#book.troubles.of(row.name);
+      if (trouble) {
+        due.push(trouble.retryAtMs);
+        continue;
+      }
       const agreement = agreements.of(row);
       const next = nextAttempt(agreement, await store.tables.rounds.newest(row.name));
       if (!next) continue;
@@ -84,18 +98,25 @@ export class Progress {
   #unmask(open: OpenRound): void {
     const { study } = open.state.id;
     if (this.#unmasking.has(study)) return;
-    const { logger, clock, changed } = this.#parts;
+    const { changed } = this.#parts;
     const work = this.#close(open)
-      .catch((caught: unknown) => {
-        const { code, message } = MedleyError.from(caught);
-        logger.error('closing a round failed', { ...open.state.id, code, detail: message });
-        this.#retryAtMs = clock.nowMs() + RETRY_MS;
-      })
+      .then(
+        () => this.#book.troubles.end(study),
+        (caught: unknown) => this.#postpone(study, caught),
+      )
       .finally(() => {
         this.#unmasking.delete(study);
         changed.raise();
       });
     this.#unmasking.set(study, work);
+  }
+
+  #postpone(study: string, caught: unknown): void {
+    const trouble = this.#book.troubles.note(study, caught);
+    if (!trouble) return;
+    const { code, detail } = trouble;
+    this.#parts.logger.error('study waits for this machine', { study, code, detail });
+    this.#parts.changed.raise();
   }
 
   async #close(open: OpenRound): Promise<void> {
@@ -106,6 +127,7 @@ export class Progress {
       opening = await openRoundSum(state, terms, agreement, blobs);
     } catch (caught) {
       const { code, message } = MedleyError.from(caught);
+      if (MENDABLE.has(code)) throw caught;
       logger.error('sum not opened', { ...state.id, code, detail: message });
       await ledger.change(async (change) => {
         if (this.#book.find(state.id) === open)
@@ -126,7 +148,7 @@ export class Progress {
   }
 
   async #openNext(row: StudyRow, agreement: Agreement): Promise<void> {
-    const { store, ledger, clock, presence, logger, changed } = this.#parts;
+    const { store, blobs, ledger, clock, presence, logger, changed } = this.#parts;
     const { charter } = agreement;
     const nowMs = clock.nowMs();
     if (nowMs > Date.parse(charter.expires)) {
@@ -139,6 +161,8 @@ export class Progress {
     const next = nextAttempt(agreement, await store.tables.rounds.newest(row.name));
     if (!next || nowMs < next.notBeforeMs) return;
     if (readiness(agreement, presence, nowMs, row.startedMs).state !== 'ready') return;
+    // Every silo would refuse another model than the one the last round ended with.
+    await blobs.verify(row.modelState.hash);
     const { id, kind } = next;
     const terms = termsOf(agreement, id, kind, row.modelState.hash);
     const { stepSeconds, trainingSeconds } = charter.rounds;

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { MedleyError, toHex } from '@medley/kit';
 import {
@@ -24,8 +23,8 @@ const PIECE_WORDS = 2 ** 18;
 
 /**
  * Adds the survivors' masked vectors, each read once in pieces, and takes the masks out. Memory: one
- * vector. Throws SECAGG_UNMASK_FAILED, BLOB_UNKNOWN, and BLOB_MISMATCH when a stored vector is not
- * what its silo signed.
+ * vector. Throws SECAGG_UNMASK_FAILED, FILE_UNREADABLE, and ROUND_VECTOR_LOST when a stored vector is
+ * not there or not what its silo signed.
  */
 export async function openSum(
   terms: SessionTerms,
@@ -44,15 +43,19 @@ export async function openSum(
 }
 
 async function addBlob(sum: Uint32Array, hash: string, blobs: Blobs): Promise<void> {
-  const digest = createHash('sha256');
+  const lost = (cause?: unknown): MedleyError =>
+    new MedleyError('ROUND_VECTOR_LOST', `stored vector ${hash}`, { cause });
+  // Before its first word is added: a vector that is too long has no place in the sum.
+  if ((await blobs.sizeOf(hash)) !== 4 * sum.length) throw lost();
   let at = 0;
-  for await (const piece of blobs.read(hash)) {
-    digest.update(piece);
-    const words = vectorFromBytes(piece);
-    addInto(sum.subarray(at, at + words.length), words);
-    at += words.length;
-  }
-  if (at !== sum.length || digest.digest('hex') !== hash) {
-    throw new MedleyError('BLOB_MISMATCH', `stored vector ${hash} changed on disk`);
+  try {
+    for await (const piece of blobs.read(hash)) {
+      const words = vectorFromBytes(piece);
+      addInto(sum.subarray(at, at + words.length), words);
+      at += words.length;
+    }
+  } catch (caught) {
+    const { code } = MedleyError.from(caught);
+    throw code === 'BLOB_DAMAGED' || code === 'BLOB_UNKNOWN' ? lost(caught) : caught;
   }
 }

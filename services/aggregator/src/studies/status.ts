@@ -125,6 +125,8 @@ function waitingFor(
     return missing.length > 0 ? `signatures of ${missing.join(', ')}` : 'the operator to start it';
   }
   if (row.state !== 'active') return row.reason ?? '';
+  const trouble = book.troubles.of(row.name);
+  if (trouble) return `the aggregator: ${trouble.code}, ${trouble.detail}`;
   const open = book.of(row.name);
   if (open) {
     const silos = awaited(open.terms, open.state).map((index) => memberName(charter, index));

@@ -1,0 +1,50 @@
+import {
+  systemClock,
+  systemRng,
+  takeLock,
+  writeDurably,
+  type Logger,
+  type ProcessTable,
+} from '@medley/kit';
+import { createAggregator, publicEndpoints } from './app.ts';
+import { openBlobs } from './blob/blobs.ts';
+import type { AggregatorConfig } from './config.ts';
+import { readKeys } from './keys.ts';
+import { prismaStore } from './store/prisma.ts';
+
+/** What serving needs of the process. */
+export interface ServeOptions {
+  readonly config: AggregatorConfig;
+  readonly logger: Logger;
+  readonly processes: ProcessTable;
+  /** Settles when it is time to stop. */
+  readonly stopped: Promise<unknown>;
+}
+
+/**
+ * Serves until told to stop. Two aggregators on one database would each sign a log of their own, so
+ * only one may. Throws AGGREGATOR_RUNNING, FILE_UNREADABLE, FILE_UNWRITABLE, CONFIG_INVALID, and as
+ * `createAggregator` and `prismaStore` do.
+ */
+export async function serve({ config, logger, processes, stopped }: ServeOptions): Promise<void> {
+  const keys = await readKeys(config);
+  const lock = await takeLock(`${config.database}.lock`, processes, 'AGGREGATOR_RUNNING');
+  try {
+    const store = await prismaStore(config.database, systemClock.nowMs());
+    try {
+      const blobs = await openBlobs(config.blobs, systemRng);
+      const parts = { config, clock: systemClock, rng: systemRng, logger, store, blobs, keys };
+      const aggregator = await createAggregator(parts);
+      const endpoints = { ...publicEndpoints(config, aggregator), pid: processes.pid };
+      await writeDurably(config.endpointsFile, `${JSON.stringify(endpoints)}\n`);
+      logger.info('listening', { address: endpoints.rounds });
+      await stopped;
+      logger.info('stopping');
+      await aggregator.close();
+    } finally {
+      await store.close();
+    }
+  } finally {
+    await lock.release();
+  }
+}
