@@ -6,8 +6,9 @@ const SERIES: readonly { readonly key: keyof Compared; readonly name: string }[]
   { key: 'federated', name: 'federated' },
   { key: 'pooled', name: 'pooled' },
 ];
-const LEFT = 205;
-const RIGHT = 660;
+/** Room for a title of about 30 letters; longer ones should be shortened in the site's file. */
+const LEFT = 240;
+const RIGHT = 665;
 const ROW = 66;
 const BAR = 14;
 

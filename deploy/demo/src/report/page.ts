@@ -1,4 +1,4 @@
-import type { DemoFigures } from '../figures.ts';
+import type { DemoFigures, RoundFigures } from '../figures.ts';
 import { siloBars } from './bars.ts';
 import { convergencePlot } from './convergence.ts';
 import { STYLE } from './style.ts';
@@ -23,7 +23,7 @@ export function reportPage(figures: DemoFigures): string {
 <p class="lead">${escape(figures.study)}. Every hospital trained on its own patients; the aggregator received masked vectors and learned only their sums.</p>
 <ul class="cards">
 ${card('mean AUC, federated', auc.federated.toFixed(3), `local only ${auc.local.toFixed(3)} · pooled ${auc.pooled.toFixed(3)}`)}
-${card('rounds', String(figures.rounds.length), `${perRound(figures)} s each on average`)}
+${card('training rounds', String(trainingRounds(figures).length), `${perRound(figures)} s each on average`)}
 ${card('audit trail', figures.audit.verified ? 'verified' : 'FAILED', `${String(figures.audit.entries)} entries, ${String(figures.audit.checkpoints)} checkpoints`)}
 ${card('whole demo', `${figures.seconds.toFixed(0)} s`, 'install excluded')}
 </ul>
@@ -62,8 +62,13 @@ function section(title: string, plot: string, table: string, note: string): stri
 }
 
 function perRound(figures: DemoFigures): string {
-  const total = figures.rounds.reduce((sum, { seconds }) => sum + seconds, 0);
-  return (total / Math.max(1, figures.rounds.length)).toFixed(2);
+  const training = trainingRounds(figures);
+  const total = training.reduce((sum, { seconds }) => sum + seconds, 0);
+  return (total / Math.max(1, training.length)).toFixed(2);
+}
+
+function trainingRounds(figures: DemoFigures): readonly RoundFigures[] {
+  return figures.rounds.filter(({ kind }) => kind === 'training');
 }
 
 function dropoutText(figures: DemoFigures): string {
@@ -71,10 +76,10 @@ function dropoutText(figures: DemoFigures): string {
   const { silo, killedInRound, restartedInRound, backInRound } = figures.dropout;
   const restarted =
     restartedInRound === null
-      ? 'It was not started again.'
+      ? 'It was not started again'
       : `It was started again in round ${String(restartedInRound)}`;
   const back =
-    backInRound === null ? '' : ` and is in the sum again from round ${String(backInRound)} on.`;
+    backInRound === null ? '.' : ` and is in the sum again from round ${String(backInRound)} on.`;
   return (
     `The agent of ${silo} was killed (SIGKILL) in round ${String(killedInRound)} after it had dealt its shares and before it ` +
     `sent its masked vector. The others rebuilt the masks it shared with them, and only those. ${restarted}${back}`
