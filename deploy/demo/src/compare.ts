@@ -28,7 +28,7 @@ interface Evaluation {
 }
 
 /**
- * Step 7: beside the federated model, the same model with the same step budget trained by every
+ * Step 5: beside the federated model, the same model with the same step budget trained by every
  * hospital alone, and once on all files together. Every figure is on a hospital's own test patients.
  */
 export async function compareModels(

@@ -147,7 +147,7 @@ export function figuresTable(figures: DemoFigures): string {
 export function keepHint(box: Box): string {
   const bin = (file: string): string => `node ${file}`;
   return [
-    'The consortium is running. In another terminal:',
+    'The consortium is running. In another terminal, in this folder:',
     `  ${bin('services/operator/bin/medley.js')} silo list --home ${operatorHome(box)}`,
     `  ${bin('services/operator/bin/medley.js')} study list --home ${operatorHome(box)}`,
     `  ${bin('silo-agent/bin/medley-agent.js')} status --home ${join(box.work, 'silos', box.source.silos[0]?.name ?? '')}`,

@@ -11,7 +11,7 @@ import { chiSquareOfBytes } from './uniformity.ts';
 const KINDS: readonly RoundKind[] = ['statistics', 'training', 'evaluation'];
 const SAMPLE_BYTES = 48;
 
-/** Step 8: the log is downloaded, kept in `audit/` and derived anew. */
+/** Step 6: the log is downloaded, kept in `audit/` and derived anew. */
 export async function verifyAudit(box: Box): Promise<AuditReport> {
   return box.programs.call<AuditReport>(
     'medley',

@@ -1,9 +1,10 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { once } from 'node:events';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { createTerminal, MedleyError, systemClock, writeDurably } from '@medley/kit';
+import { CommanderError } from 'commander';
+import { createTerminal, EXIT, MedleyError, systemClock, writeDurably } from '@medley/kit';
 import type { Box } from './box.ts';
 import { figuresTable, keepHint, runDemo } from './demo.ts';
 import type { DemoFigures } from './figures.ts';
@@ -18,7 +19,7 @@ const { version } = JSON.parse(
 const { stdout, stderr, env } = process;
 const terminal = createTerminal({ stdout, stderr, env, json: false });
 
-const options = demoCommand(version).parse().opts<DemoOptions>();
+const options = readOptions();
 const stop = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => stop.abort(new MedleyError('INTERRUPTED', signal)));
@@ -35,6 +36,16 @@ const programs = new Programs({
   cwd: root,
   signal: stop.signal,
 });
+
+/** Commander prints its own words; a fault of usage ends with 2 as in every other command. */
+function readOptions(): DemoOptions {
+  try {
+    return demoCommand(version).exitOverride().parse().opts<DemoOptions>();
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    process.exit(error.exitCode === 0 ? EXIT.ok : EXIT.usage);
+  }
+}
 
 /** Ctrl-C must not wait for a step that waits for a process. */
 async function interruptible<T>(work: Promise<T>): Promise<T> {
@@ -75,6 +86,7 @@ function kilobytes(bytes: number): string {
 }
 
 const work = resolve(options.work);
+let hasBegun = false;
 try {
   const folder = resolve(options.silosFolder ?? join(root, 'deploy', 'demo'));
   await mkdir(work, { recursive: true, mode: 0o700 });
@@ -88,6 +100,7 @@ try {
     clock: systemClock,
     signal: stop.signal,
   };
+  hasBegun = true;
   const figures = await interruptible(runDemo(box));
   await show(figures, box);
   if (options.keep) {
@@ -96,7 +109,8 @@ try {
   }
 } catch (error) {
   process.exitCode = terminal.fail(error);
-  terminal.say(`Logs of every process: ${join(work, 'logs')}`);
+  const logs = join(work, 'logs');
+  if (hasBegun && existsSync(logs)) terminal.say(`Logs of every process: ${logs}`);
 } finally {
   await programs.stopAll(5000);
 }

@@ -53,7 +53,7 @@ Figures in the JSON file (schemaVersion 1; AUC and Brier are fractions, bytes ar
 function wholeNumber(text: string): number {
   const value = Number(text);
   if (!Number.isSafeInteger(value) || value < 1 || value > 10_000) {
-    throw new InvalidArgumentError('a whole number from 1 to 10000.');
+    throw new InvalidArgumentError('It must be a whole number from 1 to 10000.');
   }
   return value;
 }

@@ -5,7 +5,7 @@ import { Killer, type Dropout } from './dropout.ts';
 import type { StudyReport } from './status.ts';
 
 /**
- * Steps 4 to 6: the agents start, the study runs from its statistics to its evaluation, and one agent
+ * Step 4: the agents start, the study runs from its statistics to its evaluation, and one agent
  * is killed in the middle of a round and comes back.
  */
 export async function runRounds(
