@@ -9,7 +9,7 @@ const STEPS: Readonly<Record<string, string>> = {
   release: 'R4 unmask',
 };
 const ORDER = Object.keys(STEPS);
-const LEFT = 240;
+const LEFT = 205;
 const RIGHT = 700;
 const LANE = 30;
 
