@@ -21,7 +21,7 @@ const wanted = createHash('sha256')
   .digest('hex');
 const have = existsSync(stamp) ? readFileSync(stamp, 'utf8') : '';
 if (have !== wanted) {
-  console.error('Installing dependencies from the npm registry (once, about half a minute) …');
+  console.error('Installing dependencies from the npm registry (once, about a minute) …');
   // --ignore-scripts: no dependency runs code here. onnxruntime-node's script would fetch CUDA
   // libraries that Medley does not use; the CPU runtime ships inside its package.
   run('npm', ['ci', '--ignore-scripts', '--no-fund', '--no-audit', '--loglevel=error']);
