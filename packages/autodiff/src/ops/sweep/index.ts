@@ -1,0 +1,9 @@
+import type { Case } from './case.ts';
+import { ELEMENTWISE } from './elementwise.ts';
+import { GATHER } from './gather.ts';
+import { MATRIX } from './matrix.ts';
+import { REDUCE } from './reduce.ts';
+import { SHAPE } from './shape.ts';
+
+/** Every case of every family: nodes whose gradients are compared with finite differences. */
+export const SWEEP: readonly Case[] = [...ELEMENTWISE, ...GATHER, ...MATRIX, ...REDUCE, ...SHAPE];
