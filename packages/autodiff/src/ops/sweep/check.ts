@@ -97,7 +97,7 @@ async function check(sweep: Case, nameOf: NameOf): Promise<void> {
       b.constant(
         tensor(
           dims,
-          Array.from(data, (_, i) => weightOf(i)),
+          Array.from({ length: data.length }, (_, i) => weightOf(i)),
         ),
       ),
     ]);
