@@ -3,10 +3,11 @@ import type { onnx } from './generated/onnx.js';
 import { encodeModel } from './file/codec.ts';
 import { bytesOf, floatTensor } from './graph/tensor.ts';
 import { writeTensor } from './file/writer.ts';
-import { loadModel, parameterCount, type Model } from './model.ts';
+import { loadModel, type Model } from './model.ts';
+import { parameterCount, type ModelOptions } from './parameters.ts';
 
-/** What to build into an exported model beside its weights. */
-export interface ExportOptions {
+/** What to build into an exported model beside its weights; how to read it as for its training. */
+export interface ExportOptions extends ModelOptions {
   /** Puts (x − mean) / scale before the model, feature by feature along the last axis of `input`. */
   readonly standardise?: {
     readonly input: string;
@@ -20,7 +21,8 @@ export interface ExportOptions {
 
 /**
  * The forward model with the given weights (flat, in manifest order). Everything else of the file stays
- * as it is: operator set, names, documentation, metadata.
+ * as it is: operator set, names, documentation, metadata. What was exported in training mode runs in
+ * inference: BatchNormalization by its running statistics, no Dropout.
  *
  * Throws MODEL_PARAMETERS_MISMATCH for a vector of another length, TRAINING_NOT_FINITE for one that is
  * not finite, TRAINING_OPTIONS_INVALID for a standardisation that does not fit the input, and what
@@ -31,7 +33,7 @@ export function exportModel(
   parameters: Float32Array,
   options: ExportOptions = {},
 ): Uint8Array {
-  const model = loadModel(bytes);
+  const model = loadModel(bytes, options);
   const wanted = parameterCount(model.parameters);
   if (parameters.length !== wanted) {
     throw new MedleyError(
@@ -57,12 +59,25 @@ export function exportModel(
   graph.node = (graph.node ?? []).filter(
     (node) => !(node.output ?? []).some((name) => apart.has(name)),
   );
+  toInference(graph);
   if (options.standardise !== undefined) standardise(model, graph, options.standardise);
   for (const [key, value] of Object.entries(options.metadata ?? {})) {
     model.proto.metadataProps = model.proto.metadataProps.filter((entry) => entry.key !== key);
     model.proto.metadataProps.push({ key, value });
   }
   return encodeModel(model.proto);
+}
+
+/** In place, in every subgraph: the operators that work otherwise in training get their final form. */
+function toInference(graph: onnx.IGraphProto): void {
+  for (const node of graph.node ?? []) {
+    if (node.opType === 'BatchNormalization' && !node.domain) {
+      node.output = (node.output ?? []).slice(0, 1);
+      node.attribute = (node.attribute ?? []).filter(({ name }) => name !== 'training_mode');
+    }
+    if (node.opType === 'Dropout' && !node.domain) node.input = (node.input ?? []).slice(0, 2);
+    for (const { g } of node.attribute ?? []) if (g) toInference(g);
+  }
 }
 
 /** The input keeps its name; what read it reads the standardised value instead. */

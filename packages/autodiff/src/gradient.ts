@@ -1,7 +1,8 @@
 import { MedleyError } from '@medley/kit';
+import { placeAlone } from './alone.ts';
 import { differentiate } from './differentiate.ts';
 import { writeModel } from './file/writer.ts';
-import { loadModel, placeAlone } from './model.ts';
+import { loadModel } from './model.ts';
 import { gradientPath, unsupportedNodes } from './path.ts';
 import { ENGINE_VERSION } from './training/manifest.ts';
 import { refusal } from './unsupported.ts';

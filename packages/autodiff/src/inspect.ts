@@ -1,7 +1,15 @@
+import { placeAlone } from './alone.ts';
 import { safeInteger } from './file/codec.ts';
 import type { Value } from './graph/graph.ts';
 import type { Dim } from './graph/shape.ts';
-import { flatParameters, loadModel, parameterCount, placeAlone, type Parameter } from './model.ts';
+import { loadModel } from './model.ts';
+import {
+  flatParameters,
+  movedParameters,
+  parameterCount,
+  type ModelOptions,
+  type Parameter,
+} from './parameters.ts';
 import { gradientPath, unsupportedNodes, type Unsupported } from './path.ts';
 
 /** An input or output of a model; sizes that have no number have a name. */
@@ -19,8 +27,12 @@ export interface ModelReport {
   readonly inputs: readonly Port[];
   readonly outputs: readonly Port[];
   readonly parameters: readonly Parameter[];
-  /** Number of trainable elements. */
+  /** Length of the flat vector: trainable elements and running statistics. */
   readonly parameterCount: number;
+  /** Number of elements that training moves. */
+  readonly trainableCount: number;
+  /** Weights and statistics that stay as the file has them. */
+  readonly frozen: readonly string[];
   /** How often each operator occurs in the file. */
   readonly operators: Readonly<Record<string, number>>;
   /** Every node in the way of training; empty when the model can be trained. */
@@ -30,13 +42,14 @@ export interface ModelReport {
 /**
  * Reads a model without running it. Throws only for files that cannot be read: MODEL_UNREADABLE,
  * MODEL_TOO_LARGE, MODEL_EXTERNAL_DATA, MODEL_DUPLICATE_NAME, MODEL_INVALID,
- * MODEL_UNSUPPORTED_OPSET, MODEL_PARAMETER_NOT_FLOAT.
+ * MODEL_UNSUPPORTED_OPSET, MODEL_PARAMETER_NOT_FLOAT, TRAINING_OPTIONS_INVALID.
  */
-export function inspectModel(bytes: Uint8Array): ModelReport {
-  const model = loadModel(bytes);
+export function inspectModel(bytes: Uint8Array, options: ModelOptions = {}): ModelReport {
+  const model = loadModel(bytes, options);
   const { b, placed } = placeAlone(model);
   const outputs = model.graph.outputs.map((output) => placed.values.get(output.name) ?? output);
-  const sources = model.parameters.flatMap(({ name }) => placed.values.get(name)?.name ?? []);
+  const moved = movedParameters(model.parameters);
+  const sources = moved.flatMap(({ name }) => placed.values.get(name)?.name ?? []);
   const path = gradientPath(
     b,
     placed,
@@ -54,17 +67,19 @@ export function inspectModel(bytes: Uint8Array): ModelReport {
     ),
     parameters: model.parameters,
     parameterCount: parameterCount(model.parameters),
+    trainableCount: parameterCount(moved),
+    frozen: model.frozen,
     operators: countOperators((proto.graph?.node ?? []).map((node) => node.opType ?? '')),
     unsupported: unsupportedNodes(b, placed, path),
   };
 }
 
 /**
- * The weights as the file holds them, flat and in manifest order; owned by the caller. Throws what
- * {@link inspectModel} throws.
+ * Weights and running statistics as the file holds them, flat and in manifest order; owned by the
+ * caller. The options are those of the training. Throws what {@link inspectModel} throws.
  */
-export function initialParameters(bytes: Uint8Array): Float32Array {
-  return flatParameters(loadModel(bytes));
+export function initialParameters(bytes: Uint8Array, options: ModelOptions = {}): Float32Array {
+  return flatParameters(loadModel(bytes, options));
 }
 
 function port({ name, shape, dtype }: Value): Port {

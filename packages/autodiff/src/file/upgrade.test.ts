@@ -71,8 +71,8 @@ describe('what exporters fold together', () => {
   test('becomes weights of their own again, and constants stay constants', () => {
     const { parameters, unsupported } = inspectModel(merged());
     expect(parameters).toEqual([
-      { name: 'norm1.weight', shape: [2], count: 2, offset: 0 },
-      { name: 'norm2.weight', shape: [2], count: 2, offset: 2 },
+      { name: 'norm1.weight', shape: [2], count: 2, offset: 0, role: 'trainable' },
+      { name: 'norm2.weight', shape: [2], count: 2, offset: 2, role: 'trainable' },
     ]);
     expect(unsupported).toEqual([]);
   });

@@ -33,6 +33,8 @@ export interface Operator {
   readonly refuse?: (c: InferContext) => string | undefined;
   /** Inputs that are settings, never weights: bounds, ratios, running statistics. */
   readonly settings?: readonly number[];
+  /** Running statistics: index of the input, and of the output that holds its next value. */
+  readonly buffers?: Readonly<Record<number, number>>;
   /** What to do about a node of this operator when there is no rule. */
   readonly advice?: string;
 }

@@ -1,14 +1,18 @@
 import { MedleyError, sha256, toHex } from '@medley/kit';
+import { placeAlone } from '../alone.ts';
 import { isFloat } from '../graph/dtype.ts';
 import type { Value } from '../graph/graph.ts';
+import { inferenceForm, unbiasedVariance, type RunningVariance } from '../graph/mode.ts';
 import { shapeText, type Shape } from '../graph/shape.ts';
 import { OPSET, writeModel } from '../file/writer.ts';
 import { LOSSES } from '../loss/loss.ts';
 import { LOSS } from '../loss/registry.ts';
-import { loadModel, parameterCount, placeAlone, type Model } from '../model.ts';
+import { loadModel, type Model } from '../model.ts';
 import { optimizerOf } from '../optimizer/registry.ts';
+import { movedParameters, parameterCount } from '../parameters.ts';
 import { gradientPath, unsupportedNodes } from '../path.ts';
 import { refusal } from '../unsupported.ts';
+import type { Plan } from './core.ts';
 import { epochGraph, evaluateGraph, stepGraph } from './graphs.ts';
 import {
   ENGINE_VERSION,
@@ -30,8 +34,9 @@ export function buildTraining(bytes: Uint8Array, options: TrainingOptions): Trai
   if (!LOSSES.includes(options.loss))
     throw new MedleyError('TRAINING_OPTIONS_INVALID', 'there is no such loss');
   const loss = LOSS[options.loss];
-  const model = loadModel(bytes);
-  if (model.parameters.length === 0) {
+  const model = loadModel(bytes, options);
+  const moved = movedParameters(model.parameters);
+  if (moved.length === 0) {
     throw new MedleyError(
       'MODEL_NO_PARAMETERS',
       'no float initializer reaches an output by a differentiable path',
@@ -59,11 +64,22 @@ export function buildTraining(bytes: Uint8Array, options: TrainingOptions): Trai
     labels: { name: 'labels', dtype: loss.labelDtype, shape: labelShape },
     parameters: model.parameters,
     parameterCount: parameterCount(model.parameters),
+    trainableCount: parameterCount(moved),
+    frozen: model.frozen,
+    batchNorm: options.batchNorm ?? 'asExported',
+    runningVariance: options.runningVariance ?? 'torch',
     slots: optimizer.slots,
     hyperparameters: optimizer.hyperparameters,
     feeds: inputs.map(({ name }) => `input:${name}`),
   };
-  const plan = { model, loss, optimizer, output: output.name, outputShape: output.shape, manifest };
+  const plan = {
+    ...formsOf(model, manifest.runningVariance),
+    loss,
+    optimizer,
+    output: output.name,
+    outputShape: output.shape,
+    manifest,
+  };
   const file = (graph: ReturnType<typeof stepGraph>): Uint8Array =>
     writeModel(graph, { producer: 'medley', version: ENGINE_VERSION });
   return {
@@ -72,6 +88,15 @@ export function buildTraining(bytes: Uint8Array, options: TrainingOptions): Trai
     epoch: file(epochGraph(plan)),
     evaluate: file(evaluateGraph(plan)),
   };
+}
+
+/** The graph that learns and the one that only looks, over the same weights. */
+function formsOf(
+  model: Model,
+  variance: RunningVariance,
+): Pick<Plan, 'model' | 'training' | 'inference'> {
+  const training = variance === 'torch' ? unbiasedVariance(model.graph) : model.graph;
+  return { model, training, inference: inferenceForm(model.graph) };
 }
 
 /** The output to train on, with its inferred shape, once every node on the way is known to be supported. */
@@ -84,7 +109,8 @@ function checkedOutput(model: Model, wanted: string | undefined): Value {
   if (declared === undefined || value === undefined) {
     throw new MedleyError('MODEL_VALUE_UNKNOWN', `the model has no output "${chosen ?? ''}"`);
   }
-  const sources = model.parameters.flatMap(({ name }) => placed.values.get(name)?.name ?? []);
+  const moved = movedParameters(model.parameters);
+  const sources = moved.flatMap(({ name }) => placed.values.get(name)?.name ?? []);
   const path = gradientPath(b, placed, sources, [value.name]);
   const faults = unsupportedNodes(b, placed, path);
   if (faults.length > 0) throw refusal(faults);

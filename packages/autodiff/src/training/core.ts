@@ -1,16 +1,22 @@
 import { differentiate } from '../differentiate.ts';
 import type { Builder } from '../graph/builder.ts';
-import type { Value } from '../graph/graph.ts';
+import { bufferUpdates } from '../buffers.ts';
+import type { Graph, Value } from '../graph/graph.ts';
 import { place } from '../graph/place.ts';
 import type { Shape } from '../graph/shape.ts';
 import { rowLosses, weightedMean, type Loss } from '../loss/loss.ts';
 import type { Model } from '../model.ts';
 import type { Optimizer } from '../optimizer/optimizer.ts';
+import { movedParameters, parameterCount } from '../parameters.ts';
 import { gradientPath } from '../path.ts';
 
 /** What the graphs of one training have in common. */
 export interface Plan {
   readonly model: Model;
+  /** The model's graph as it runs while learning, running statistics updated. */
+  readonly training: Graph;
+  /** The model's graph as it runs on rows only to look at. */
+  readonly inference: Graph;
   readonly loss: Loss;
   readonly optimizer: Optimizer;
   /** Name of the output in the model. */
@@ -53,13 +59,13 @@ function unpack(b: Builder, model: Model, flat: Value): readonly Value[] {
   );
 }
 
-/** Forward pass and losses: outputs, the loss of each row, and their weighted mean. */
-export function forward(b: Builder, plan: Plan, batch: Batch) {
+/** Forward pass of one of the plan's graphs, and losses: of each row, and their weighted mean. */
+export function forward(b: Builder, plan: Plan, graph: Graph, batch: Batch) {
   const { model, loss } = plan;
   const parameters = unpack(b, model, batch.parameters);
   const bound = new Map(batch.inputs);
   model.parameters.forEach(({ name }, i) => bound.set(name, parameters[i]!));
-  const placed = place(b, model.graph, model.constants, bound);
+  const placed = place(b, graph, model.constants, bound);
   const output = b.adopt({ ...placed.values.get(plan.output)!, shape: plan.outputShape });
   const mark = b.nodes.length;
   const rows = rowLosses(b, loss, output, batch.labels);
@@ -76,15 +82,42 @@ export function forward(b: Builder, plan: Plan, batch: Batch) {
 
 /** One update: forward, backward, optimizer. */
 export function update(b: Builder, plan: Plan, batch: Batch, state: State) {
-  const { placed, parameters, mean } = forward(b, plan, batch);
-  const sources = parameters.map(({ name }) => name);
+  const { placed, parameters, mean } = forward(b, plan, plan.training, batch);
+  const moved = parameters.slice(0, movedParameters(plan.model.parameters).length);
+  const sources = moved.map(({ name }) => name);
   const path = gradientPath(b, placed, sources, [mean.name]);
   const seeds = new Map([[mean.name, b.scalar(1)]]);
-  const gradients = differentiate(b, path, seeds, parameters);
-  const flat = gradients.map((g) =>
-    g.shape?.length === 1 ? g : b.op('Reshape', [g, b.ints([-1])]),
+  const gradient = flatten(b, differentiate(b, path, seeds, moved));
+  const before = trainableOf(b, plan.model, batch.parameters);
+  const next = plan.optimizer.update({ b, ...state, parameters: before, gradient });
+  const buffers = nextBuffers(plan, parameters, placed.values);
+  const flat = buffers.length === 0 ? next.parameters : flatten(b, [next.parameters, ...buffers]);
+  return { parameters: flat, slots: next.slots, gradient, loss: mean };
+}
+
+/** The part of the flat vector that the optimizer moves. */
+function trainableOf(b: Builder, { parameters }: Model, flat: Value): Value {
+  const count = parameterCount(movedParameters(parameters));
+  if (count === parameterCount(parameters)) return flat;
+  return b.op('Slice', [flat, b.ints([0]), b.ints([count]), b.ints([0])]);
+}
+
+/** Running statistics after the batch, in the order of the vector. */
+function nextBuffers(
+  { model, training }: Plan,
+  parameters: readonly Value[],
+  values: ReadonlyMap<string, Value>,
+): readonly Value[] {
+  const updates = bufferUpdates(training);
+  return model.parameters.flatMap(({ name, role }, i) =>
+    role === 'buffer' ? [values.get(updates.get(name) ?? '') ?? parameters[i]!] : [],
   );
-  const gradient = flat.length === 1 ? flat[0]! : b.op('Concat', flat, { axis: 0 });
-  const next = plan.optimizer.update({ b, ...state, parameters: batch.parameters, gradient });
-  return { ...next, gradient, loss: mean };
+}
+
+/** Tensors one after another in one vector. */
+function flatten(b: Builder, tensors: readonly Value[]): Value {
+  const flat = tensors.map((tensor) =>
+    tensor.shape?.length === 1 ? tensor : b.op('Reshape', [tensor, b.ints([-1])]),
+  );
+  return flat.length === 1 ? flat[0]! : b.op('Concat', flat, { axis: 0 });
 }

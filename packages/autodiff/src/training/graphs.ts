@@ -13,10 +13,10 @@ export interface GraphPlan extends Plan {
 
 /** Graph inputs that `step` and `epoch` have in common. */
 function stateInputs(b: Builder, { manifest }: GraphPlan) {
-  const count = manifest.parameterCount;
+  const { parameterCount, trainableCount } = manifest;
   const scalars = ['learning_rate', ...Object.keys(manifest.hyperparameters)];
-  const parameters = b.input('parameters', 'float32', [count]);
-  const slots = manifest.slots.map((name) => b.input(name, 'float32', [count]));
+  const parameters = b.input('parameters', 'float32', [parameterCount]);
+  const slots = manifest.slots.map((name) => b.input(name, 'float32', [trainableCount]));
   const stepCount = b.input('step_count', 'int64', []);
   const hyper = Object.fromEntries(scalars.map((name) => [name, b.input(name, 'float64', [])]));
   return { parameters, slots, stepCount, hyper };
@@ -96,7 +96,7 @@ function loopBody(plan: GraphPlan, outer: Builder, o: Outer): Graph {
   const condition = b.input('condition', 'bool', []);
   const parameters = b.input('step_parameters', 'float32', [manifest.parameterCount]);
   const slots = manifest.slots.map((name) =>
-    b.input(`step_${name}`, 'float32', [manifest.parameterCount]),
+    b.input(`step_${name}`, 'float32', [manifest.trainableCount]),
   );
   const rows = b.op('Gather', [o.orders, iteration], { axis: 0 });
   const pick = (from: Value, sizes: readonly Dim[]): Value =>
@@ -125,7 +125,11 @@ export function evaluateGraph(plan: GraphPlan): Graph {
   const parameters = b.input('parameters', 'float32', [plan.manifest.parameterCount]);
   const data = dataInputs(b, plan);
   const weights = b.input('sample_weights', 'float32', [plan.manifest.labels.shape[0]!]);
-  const { output, rows, mean } = forward(b, plan, { parameters, ...data, weights });
+  const { output, rows, mean } = forward(b, plan, plan.inference, {
+    parameters,
+    ...data,
+    weights,
+  });
   return b.graph('evaluate', [
     b.named(output, 'outputs'),
     b.named(rows, 'losses'),

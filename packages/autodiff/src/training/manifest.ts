@@ -1,7 +1,8 @@
 import type { DType } from '../graph/dtype.ts';
+import type { BatchNormMode, RunningVariance } from '../graph/mode.ts';
 import type { Shape } from '../graph/shape.ts';
 import type { LossName } from '../loss/loss.ts';
-import type { Parameter } from '../model.ts';
+import type { ModelOptions, Parameter } from '../parameters.ts';
 import type { OptimizerOptions } from '../optimizer/optimizer.ts';
 
 /** Version of the graphs this engine writes; part of every manifest. */
@@ -27,9 +28,17 @@ export interface TrainingManifest {
   readonly output: DataSpec;
   readonly inputs: readonly DataSpec[];
   readonly labels: DataSpec;
+  /** Trainable ones first, then local, then buffers. */
   readonly parameters: readonly Parameter[];
+  /** Length of the flat vector. */
   readonly parameterCount: number;
-  /** Names of the optimizer's state vectors; each has `parameterCount` elements. */
+  /** Length of its prefix that the optimizer moves: trainable and local elements. */
+  readonly trainableCount: number;
+  /** Weights and statistics that stay as the file has them: constants of the graphs. */
+  readonly frozen: readonly string[];
+  readonly batchNorm: BatchNormMode;
+  readonly runningVariance: RunningVariance;
+  /** Names of the optimizer's state vectors; each has `trainableCount` elements. */
   readonly slots: readonly string[];
   /** Numbers that may be changed from step to step, with their defaults. */
   readonly hyperparameters: Readonly<Record<string, number>>;
@@ -49,9 +58,11 @@ export interface TrainingArtifacts {
 }
 
 /** Options of a training. */
-export interface TrainingOptions {
+export interface TrainingOptions extends ModelOptions {
   readonly loss: LossName;
   readonly optimizer: OptimizerOptions;
   /** Name of the output to compare with the labels. @default the model's only float output, or its first */
   readonly output?: string;
+  /** @default torch */
+  readonly runningVariance?: RunningVariance;
 }

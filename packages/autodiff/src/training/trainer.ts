@@ -8,7 +8,7 @@ import type { TrainingArtifacts, TrainingManifest } from './manifest.ts';
 export interface TrainingState {
   /** [parameterCount] */
   readonly parameters: Float32Array;
-  /** One after another, [slots × parameterCount]; see {@link initialSlots}. */
+  /** One after another, [slots × trainableCount]; see {@link initialSlots}. */
   readonly slots: Float32Array;
   /** Updates done so far. */
   readonly stepCount: number;
@@ -58,7 +58,7 @@ export interface Evaluation {
 
 /** Zeros for the state vectors of a fresh optimizer; owned by the caller. */
 export function initialSlots(manifest: TrainingManifest): Float32Array {
-  return new Float32Array(manifest.slots.length * manifest.parameterCount);
+  return new Float32Array(manifest.slots.length * manifest.trainableCount);
 }
 
 /**
@@ -126,7 +126,7 @@ export class Trainer {
   }
 
   /**
-   * The mean loss of rows and its gradient, flat in manifest order; no update is made. Throws what
+   * The mean loss of rows and its gradient, [trainableCount] in manifest order; no update is made. Throws what
    * {@link step} throws.
    */
   async gradient(
@@ -193,19 +193,19 @@ export class Trainer {
   }
 
   #stateFeeds(call: TrainingCall): Record<string, RuntimeTensor> {
-    const { parameterCount, slots, hyperparameters } = this.manifest;
-    if (call.slots.length !== slots.length * parameterCount) {
+    const { trainableCount, slots, hyperparameters } = this.manifest;
+    if (call.slots.length !== slots.length * trainableCount) {
       throw new MedleyError(
         'MODEL_PARAMETERS_MISMATCH',
-        `${call.slots.length} slot values given, ${slots.length * parameterCount} wanted`,
+        `${call.slots.length} slot values given, ${slots.length * trainableCount} wanted`,
       );
     }
     const feeds: Record<string, RuntimeTensor> = {
       parameters: this.#parameterFeed(call.parameters),
     };
     slots.forEach((name, i) => {
-      feeds[name] = floats(call.slots.subarray(i * parameterCount, (i + 1) * parameterCount), [
-        parameterCount,
+      feeds[name] = floats(call.slots.subarray(i * trainableCount, (i + 1) * trainableCount), [
+        trainableCount,
       ]);
     });
     for (const name of Object.keys(call.hyperparameters ?? {})) {
@@ -246,7 +246,7 @@ export class Trainer {
     checkFinite(manifest, parameters);
     const slots = initialSlots(manifest);
     manifest.slots.forEach((name, i) =>
-      slots.set(results[`next_${name}`]!.data as Float32Array, i * manifest.parameterCount),
+      slots.set(results[`next_${name}`]!.data as Float32Array, i * manifest.trainableCount),
     );
     return { parameters, slots, stepCount };
   }
