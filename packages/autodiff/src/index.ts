@@ -5,7 +5,7 @@ export type { DType } from './graph/dtype.ts';
 export type { BatchNormMode, RunningVariance } from './graph/mode.ts';
 export type { Dim, Shape } from './graph/shape.ts';
 export { initialParameters, inspectModel, type ModelReport, type Port } from './inspect.ts';
-export { LOSSES, type LossName } from './loss/loss.ts';
+export { LOSSES, type LossName, type LossOptions, type LossRecord } from './loss/loss.ts';
 export { buildMlp, type MlpOptions } from './mlp.ts';
 export type { AdamOptions, OptimizerOptions, SgdOptions } from './optimizer/optimizer.ts';
 export type { ModelOptions, Parameter, Role } from './parameters.ts';

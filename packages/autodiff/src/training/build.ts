@@ -2,11 +2,10 @@ import { MedleyError, sha256, toHex } from '@medley/kit';
 import { placeAlone } from '../alone.ts';
 import { isFloat } from '../graph/dtype.ts';
 import type { Value } from '../graph/graph.ts';
-import { inferenceForm, unbiasedVariance, type RunningVariance } from '../graph/mode.ts';
+import { inferenceForm, trainingForm, type RunningVariance } from '../graph/mode.ts';
 import { shapeText, type Shape } from '../graph/shape.ts';
 import { OPSET, writeModel } from '../file/writer.ts';
-import { LOSSES } from '../loss/loss.ts';
-import { LOSS } from '../loss/registry.ts';
+import { lossOf, lossRecord } from '../loss/registry.ts';
 import { loadModel, type Model } from '../model.ts';
 import { optimizerOf } from '../optimizer/registry.ts';
 import { movedParameters, parameterCount } from '../parameters.ts';
@@ -31,9 +30,7 @@ import {
  */
 export function buildTraining(bytes: Uint8Array, options: TrainingOptions): TrainingArtifacts {
   const optimizer = optimizerOf(options.optimizer);
-  if (!LOSSES.includes(options.loss))
-    throw new MedleyError('TRAINING_OPTIONS_INVALID', 'there is no such loss');
-  const loss = LOSS[options.loss];
+  const loss = lossOf(options.loss);
   const model = loadModel(bytes, options);
   const moved = movedParameters(model.parameters);
   if (moved.length === 0) {
@@ -48,7 +45,7 @@ export function buildTraining(bytes: Uint8Array, options: TrainingOptions): Trai
     const has = `${output.dtype ?? 'unknown'} ${shapeText(output.shape)}`;
     throw new MedleyError(
       'MODEL_OUTPUT_UNFIT',
-      `${options.loss} takes ${loss.wants}; "${output.name}" is ${has}`,
+      `${typeof options.loss === 'string' ? options.loss : options.loss.kind} takes ${loss.wants}; "${output.name}" is ${has}`,
     );
   }
   const inputs = model.graph.inputs.map(dataSpec);
@@ -57,11 +54,12 @@ export function buildTraining(bytes: Uint8Array, options: TrainingOptions): Trai
     sourceSha256: toHex(sha256(bytes)),
     sourceOpset: model.opset,
     opset: OPSET,
-    loss: options.loss,
+    loss: lossRecord(options.loss),
     optimizer: options.optimizer,
     output: { name: output.name, dtype: 'float32', shape: output.shape },
     inputs,
     labels: { name: 'labels', dtype: loss.labelDtype, shape: labelShape },
+    ...(loss.labelRule === undefined ? {} : { labelRule: loss.labelRule(output.shape) }),
     parameters: model.parameters,
     parameterCount: parameterCount(model.parameters),
     trainableCount: parameterCount(moved),
@@ -95,7 +93,7 @@ function formsOf(
   model: Model,
   variance: RunningVariance,
 ): Pick<Plan, 'model' | 'training' | 'inference'> {
-  const training = variance === 'torch' ? unbiasedVariance(model.graph) : model.graph;
+  const training = trainingForm(model.graph, variance);
   return { model, training, inference: inferenceForm(model.graph) };
 }
 

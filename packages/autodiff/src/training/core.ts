@@ -4,7 +4,7 @@ import { bufferUpdates } from '../buffers.ts';
 import type { Graph, Value } from '../graph/graph.ts';
 import { place } from '../graph/place.ts';
 import type { Shape } from '../graph/shape.ts';
-import { rowLosses, weightedMean, type Loss } from '../loss/loss.ts';
+import type { Loss } from '../loss/loss.ts';
 import type { Model } from '../model.ts';
 import type { Optimizer } from '../optimizer/optimizer.ts';
 import { movedParameters, parameterCount } from '../parameters.ts';
@@ -68,8 +68,7 @@ export function forward(b: Builder, plan: Plan, graph: Graph, batch: Batch) {
   const placed = place(b, graph, model.constants, bound);
   const output = b.adopt({ ...placed.values.get(plan.output)!, shape: plan.outputShape });
   const mark = b.nodes.length;
-  const rows = rowLosses(b, loss, output, batch.labels);
-  const mean = weightedMean(b, rows, batch.weights);
+  const { rows, mean } = loss.of(b, output, batch.labels, batch.weights);
   const tail = b.nodes.slice(mark).map((node) => ({ node, source: node }));
   return {
     placed: { ...placed, nodes: [...placed.nodes, ...tail] },
@@ -104,11 +103,11 @@ function trainableOf(b: Builder, { parameters }: Model, flat: Value): Value {
 
 /** Running statistics after the batch, in the order of the vector. */
 function nextBuffers(
-  { model, training }: Plan,
+  { model }: Plan,
   parameters: readonly Value[],
   values: ReadonlyMap<string, Value>,
 ): readonly Value[] {
-  const updates = bufferUpdates(training);
+  const updates = bufferUpdates(model.graph);
   return model.parameters.flatMap(({ name, role }, i) =>
     role === 'buffer' ? [values.get(updates.get(name) ?? '') ?? parameters[i]!] : [],
   );

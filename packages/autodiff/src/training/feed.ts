@@ -1,4 +1,5 @@
 import { MedleyError } from '@medley/kit';
+import { checkLabels } from '../loss/labels.ts';
 import { shapeText, type Shape } from '../graph/shape.ts';
 import type { Elements, RuntimeTensor } from '../session.ts';
 import type { DataSpec, TrainingManifest } from './manifest.ts';
@@ -48,7 +49,7 @@ export function rowsOf(manifest: TrainingManifest, inputs: Inputs, labels: Tenso
   });
   const tensor = tensorOf(manifest.labels, asLabels(manifest, labels));
   sameRows(manifest.labels, tensor, (count ??= tensor.dims[0]!));
-  checkClasses(manifest, tensor);
+  checkLabels(manifest.labelRule, tensor.data);
   feeds['labels'] = tensor;
   return { count, feeds };
 }
@@ -112,17 +113,4 @@ function asLabels(manifest: TrainingManifest, labels: TensorInput): TensorInput 
 
 function integers(data: Elements): Int32Array {
   return data instanceof Int32Array ? data : Int32Array.from(data as ArrayLike<number>, Number);
-}
-
-function checkClasses(manifest: TrainingManifest, labels: RuntimeTensor): void {
-  if (manifest.loss !== 'cross_entropy') return;
-  const classes = manifest.output.shape.at(-1);
-  const limit = typeof classes === 'number' ? classes : Infinity;
-  const data = labels.data as Int32Array;
-  if (data.some((label) => label < 0 || label >= limit)) {
-    throw new MedleyError(
-      'TRAINING_DATA_INVALID',
-      `labels must be class indices from 0 to ${limit - 1}`,
-    );
-  }
 }

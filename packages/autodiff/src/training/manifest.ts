@@ -1,7 +1,7 @@
 import type { DType } from '../graph/dtype.ts';
 import type { BatchNormMode, RunningVariance } from '../graph/mode.ts';
 import type { Shape } from '../graph/shape.ts';
-import type { LossName } from '../loss/loss.ts';
+import type { LabelRule, LossName, LossOptions, LossRecord } from '../loss/loss.ts';
 import type { ModelOptions, Parameter } from '../parameters.ts';
 import type { OptimizerOptions } from '../optimizer/optimizer.ts';
 
@@ -22,12 +22,14 @@ export interface TrainingManifest {
   readonly sourceSha256: string;
   readonly sourceOpset: number;
   readonly opset: number;
-  readonly loss: LossName;
+  readonly loss: LossRecord;
   readonly optimizer: OptimizerOptions;
   /** Name of the model's output that the loss is of. */
   readonly output: DataSpec;
   readonly inputs: readonly DataSpec[];
   readonly labels: DataSpec;
+  /** What the loss takes as labels; absent: any finite numbers. */
+  readonly labelRule?: LabelRule;
   /** Trainable ones first, then local, then buffers. */
   readonly parameters: readonly Parameter[];
   /** Length of the flat vector. */
@@ -59,7 +61,7 @@ export interface TrainingArtifacts {
 
 /** Options of a training. */
 export interface TrainingOptions extends ModelOptions {
-  readonly loss: LossName;
+  readonly loss: LossName | LossOptions;
   readonly optimizer: OptimizerOptions;
   /** Name of the output to compare with the labels. @default the model's only float output, or its first */
   readonly output?: string;
