@@ -1,8 +1,10 @@
 import type { Infer } from '../graph/infer.ts';
 import type { Operator } from '../graph/operator.ts';
 import { ACTIVATION } from './activation.ts';
+import { BATCH_NORM } from './batchNorm.ts';
 import { BINARY } from './binary.ts';
 import { CAST } from './cast.ts';
+import { CONVOLUTION } from './convolution.ts';
 import { GATHER } from './gather.ts';
 import { JOIN } from './join.ts';
 import { MATRIX } from './matrix.ts';
@@ -16,8 +18,10 @@ import { UNARY } from './unary.ts';
 
 const FAMILIES = [
   ACTIVATION,
+  BATCH_NORM,
   BINARY,
   CAST,
+  CONVOLUTION,
   GATHER,
   JOIN,
   MATRIX,

@@ -1,9 +1,19 @@
 import type { Case } from './case.ts';
+import { CONVOLUTIONS } from './convolution.ts';
 import { ELEMENTWISE } from './elementwise.ts';
 import { GATHER } from './gather.ts';
 import { MATRIX } from './matrix.ts';
+import { NORMALISATION } from './normalisation.ts';
 import { REDUCE } from './reduce.ts';
 import { SHAPE } from './shape.ts';
 
 /** Every case of every family: nodes whose gradients are compared with finite differences. */
-export const SWEEP: readonly Case[] = [...ELEMENTWISE, ...GATHER, ...MATRIX, ...REDUCE, ...SHAPE];
+export const SWEEP: readonly Case[] = [
+  ...CONVOLUTIONS,
+  ...ELEMENTWISE,
+  ...GATHER,
+  ...MATRIX,
+  ...NORMALISATION,
+  ...REDUCE,
+  ...SHAPE,
+];
