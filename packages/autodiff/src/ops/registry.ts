@@ -9,6 +9,7 @@ import { GATHER } from './gather.ts';
 import { JOIN } from './join.ts';
 import { MATRIX } from './matrix.ts';
 import { NARY } from './nary.ts';
+import { POOLING_MAX } from './poolingMax.ts';
 import { REDUCE } from './reduce.ts';
 import { RESHAPE } from './reshape.ts';
 import { SELECT } from './select.ts';
@@ -26,6 +27,7 @@ const FAMILIES = [
   JOIN,
   MATRIX,
   NARY,
+  POOLING_MAX,
   REDUCE,
   RESHAPE,
   SELECT,

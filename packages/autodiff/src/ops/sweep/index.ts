@@ -4,6 +4,7 @@ import { ELEMENTWISE } from './elementwise.ts';
 import { GATHER } from './gather.ts';
 import { MATRIX } from './matrix.ts';
 import { NORMALISATION } from './normalisation.ts';
+import { POOLS } from './pooling.ts';
 import { REDUCE } from './reduce.ts';
 import { SHAPE } from './shape.ts';
 
@@ -14,6 +15,7 @@ export const SWEEP: readonly Case[] = [
   ...GATHER,
   ...MATRIX,
   ...NORMALISATION,
+  ...POOLS,
   ...REDUCE,
   ...SHAPE,
 ];
