@@ -40,13 +40,20 @@ export function stepGraph(plan: GraphPlan): Graph {
   const { parameters, ...state } = stateInputs(b, plan);
   const data = dataInputs(b, plan);
   const weights = b.input('sample_weights', 'float32', [plan.manifest.labels.shape[0]!]);
-  const next = update(b, plan, { parameters, ...data, weights }, state);
+  const noise = noiseInput(b, plan, [plan.manifest.trainableCount]);
+  const next = update(b, plan, { parameters, ...data, weights }, { ...state, ...noise });
   return b.graph('step', [
     b.named(next.parameters, 'next_parameters'),
     ...next.slots.map((slot, i) => b.named(slot, `next_${plan.manifest.slots[i]!}`)),
     b.named(next.gradient, 'gradient'),
     b.named(next.loss, 'loss'),
+    ...(next.norms === undefined ? [] : [b.named(next.norms, 'norms')]),
   ]);
+}
+
+/** What is added to the clipped sums, an input where gradients are clipped by example. */
+function noiseInput(b: Builder, { clipping }: Plan, shape: readonly Dim[]): { noise?: Value } {
+  return clipping === undefined ? {} : { noise: b.input('noise', 'float32', shape) };
 }
 
 /**
@@ -66,7 +73,8 @@ export function epochGraph(plan: GraphPlan): Graph {
     b.adopt({ ...b.op('Reshape', [value, grid]), shape: ['steps', batch] });
   const [orders, rowWeights] = [byStep(order), byStep(weights)];
   const steps = b.op('Squeeze', [b.op('Shape', [orders], { start: 0, end: 1 }), b.ints([0])]);
-  const body = loopBody(plan, b, { orders, rowWeights, data, stepCount, hyper });
+  const noise = noiseInput(b, plan, ['steps', plan.manifest.trainableCount]);
+  const body = loopBody(plan, b, { orders, rowWeights, data, stepCount, hyper, ...noise });
   const carried = [parameters, ...slots];
   const isTrue = b.constant(boolTensor([], [true]));
   const results = b
@@ -87,6 +95,8 @@ interface Outer {
   readonly data: { readonly inputs: ReadonlyMap<string, Value>; readonly labels: Value };
   readonly stepCount: Value;
   readonly hyper: Readonly<Record<string, Value>>;
+  /** [steps, trainableCount] */
+  readonly noise?: Value;
 }
 
 function loopBody(plan: GraphPlan, outer: Builder, o: Outer): Graph {
@@ -110,7 +120,8 @@ function loopBody(plan: GraphPlan, outer: Builder, o: Outer): Graph {
     weights: b.op('Gather', [o.rowWeights, iteration], { axis: 0 }),
   };
   const stepCount = b.op('Add', [o.stepCount, iteration]);
-  const next = update(b, plan, batch, { slots, stepCount, hyper: o.hyper });
+  const noise = o.noise && { noise: b.op('Gather', [o.noise, iteration], { axis: 0 }) };
+  const next = update(b, plan, batch, { slots, stepCount, hyper: o.hyper, ...noise });
   return b.graph('epoch_step', [
     b.named(condition, 'go_on'),
     b.named(next.parameters, 'body_parameters'),

@@ -3,6 +3,7 @@ import type { BatchNormMode, RunningVariance } from '../graph/mode.ts';
 import type { Shape } from '../graph/shape.ts';
 import type { LabelRule, LossName, LossOptions, LossRecord } from '../loss/loss.ts';
 import type { ModelOptions, Parameter } from '../parameters.ts';
+import type { ClippingMethod, PrivacyOptions } from './private/clipped.ts';
 import type { OptimizerOptions } from '../optimizer/optimizer.ts';
 
 /** Version of the graphs this engine writes; part of every manifest. */
@@ -42,6 +43,8 @@ export interface TrainingManifest {
   readonly runningVariance: RunningVariance;
   /** Names of the optimizer's state vectors; each has `trainableCount` elements. */
   readonly slots: readonly string[];
+  /** How gradients are clipped by example; absent where they are not. */
+  readonly privacy?: PrivacyOptions & { readonly method: ClippingMethod };
   /** Numbers that may be changed from step to step, with their defaults. */
   readonly hyperparameters: Readonly<Record<string, number>>;
   /** Names in the graphs of the model's inputs, in the order of `inputs`. */
@@ -67,4 +70,6 @@ export interface TrainingOptions extends ModelOptions {
   readonly output?: string;
   /** @default torch */
   readonly runningVariance?: RunningVariance;
+  /** Clips the gradient of each example and adds noise to their sum. @default neither */
+  readonly privacy?: PrivacyOptions;
 }

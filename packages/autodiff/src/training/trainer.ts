@@ -2,6 +2,7 @@ import { MedleyError } from '@medley/kit';
 import { Session, type RuntimeTensor } from '../session.ts';
 import { rowsOf, type Inputs, type Rows, type TensorInput } from './feed.ts';
 import { checkFinite, checkLosses } from './finite.ts';
+import { checkPrivacy, noiseFeed } from './private/feed.ts';
 import type { TrainingArtifacts, TrainingManifest } from './manifest.ts';
 
 /** Model and optimizer state between calls; vectors are flat in manifest order. */
@@ -21,6 +22,11 @@ export interface TrainingCall extends TrainingState {
   readonly learningRate: number;
   /** Other numbers of the optimizer by their manifest names, where they differ from its defaults. */
   readonly hyperparameters?: Readonly<Record<string, number>>;
+  /**
+   * What is added to the clipped sums, for a training with `privacy` only: [trainableCount] for each
+   * step, one after another, of standard deviation noise multiplier × clip norm; see `gaussianNoise`.
+   */
+  readonly noise?: Float32Array;
 }
 
 export interface StepCall extends TrainingCall {
@@ -44,6 +50,8 @@ export interface RowsCall {
   readonly labels: TensorInput;
   /** Weight of each row in the mean. @default all 1 */
   readonly sampleWeights?: Float32Array;
+  /** See {@link TrainingCall.noise}. */
+  readonly noise?: Float32Array;
 }
 
 export interface Evaluation {
@@ -97,6 +105,7 @@ export class Trainer {
       ...this.#stateFeeds(call),
       ...rows.feeds,
       sample_weights: floats(weights, [rows.count]),
+      ...noiseFeed(this.manifest, call.noise),
     };
     const results = await session.run(feeds, this.#stateOutputs('loss'));
     const loss = (results['loss']!.data as Float32Array)[0]!;
@@ -106,9 +115,12 @@ export class Trainer {
 
   /**
    * ⌈order.length / batchSize⌉ updates in one run, bit for bit what as many steps give; `losses` holds
-   * that of each batch before its update. Throws what {@link step} throws.
+   * that of each batch before its update. With running statistics in the model a short last batch is a
+   * run of its own, for whatever filled it would count among them. Throws what {@link step} throws.
    */
   async epoch(call: EpochCall): Promise<TrainingState & { readonly losses: Float32Array }> {
+    const tail = this.#tail(call);
+    if (tail > 0) return this.#epochAndTail(call, tail);
     const rows = rowsOf(this.manifest, call.inputs, call.labels);
     const { order, weights, steps } = batches(call, rows, this.manifest);
     const session = await this.#session('epoch');
@@ -117,6 +129,7 @@ export class Trainer {
       ...rows.feeds,
       order: { dtype: 'int32', dims: [order.length], data: order },
       sample_weights: floats(weights, [weights.length]),
+      ...noiseFeed(this.manifest, call.noise, steps),
       batch_size: { dtype: 'int64', dims: [1], data: BigInt64Array.of(BigInt(call.batchSize)) },
     };
     const results = await session.run(feeds, this.#stateOutputs('losses'));
@@ -129,18 +142,24 @@ export class Trainer {
    * The mean loss of rows and its gradient, [trainableCount] in manifest order; no update is made. Throws what
    * {@link step} throws.
    */
-  async gradient(
-    call: RowsCall,
-  ): Promise<{ readonly gradient: Float32Array; readonly loss: number }> {
+  async gradient(call: RowsCall): Promise<{
+    readonly gradient: Float32Array;
+    readonly loss: number;
+    /** With `privacy`: L2 norm of each row's gradient before clipping. */
+    readonly norms?: Float32Array;
+  }> {
     const rows = rowsOf(this.manifest, call.inputs, call.labels);
     const state = { ...call, slots: initialSlots(this.manifest), stepCount: 0, learningRate: 0 };
     const weights = floats(weightsOf(call.sampleWeights, rows.count), [rows.count]);
     const session = await this.#session('step');
-    const feeds = { ...this.#stateFeeds(state), ...rows.feeds, sample_weights: weights };
-    const results = await session.run(feeds, ['gradient', 'loss']);
+    const noise = noiseFeed(this.manifest, call.noise);
+    const feeds = { ...this.#stateFeeds(state), ...rows.feeds, sample_weights: weights, ...noise };
+    const isPrivate = this.manifest.privacy !== undefined;
+    const results = await session.run(feeds, ['gradient', 'loss', ...(isPrivate ? ['norms'] : [])]);
     const loss = (results['loss']!.data as Float32Array)[0]!;
     checkLosses([loss]);
-    return { gradient: results['gradient']!.data as Float32Array, loss };
+    const norms = isPrivate && { norms: results['norms']!.data as Float32Array };
+    return { gradient: results['gradient']!.data as Float32Array, loss, ...norms };
   }
 
   /** Outputs and losses of rows. Throws TRAINING_DATA_INVALID, MODEL_PARAMETERS_MISMATCH, TRAINING_RUNTIME. */
@@ -167,6 +186,34 @@ export class Trainer {
     const open = await Promise.allSettled(this.#sessions.values());
     this.#sessions.clear();
     for (const entry of open) if (entry.status === 'fulfilled') await entry.value.close();
+  }
+
+  /** Rows of a last batch that must not be filled up. */
+  #tail({ order, batchSize, sampleWeights }: EpochCall): number {
+    const { inputs, parameters } = this.manifest;
+    const isFree = typeof inputs[0]?.shape[0] !== 'number';
+    const hasBuffers = parameters.at(-1)?.role === 'buffer';
+    const isSound = batchSize >= 1 && (sampleWeights ?? order).length === order.length;
+    return isFree && hasBuffers && isSound ? order.length % batchSize : 0;
+  }
+
+  async #epochAndTail(call: EpochCall, tail: number): ReturnType<Trainer['epoch']> {
+    const full = call.order.length - tail;
+    const part = (from: number, to: number, batchSize: number): EpochCall => ({
+      ...call,
+      batchSize,
+      order: call.order.subarray(from, to),
+      ...(call.sampleWeights === undefined
+        ? {}
+        : { sampleWeights: call.sampleWeights.subarray(from, to) }),
+    });
+    if (full === 0) return this.epoch(part(0, tail, tail));
+    const { losses: first, ...state } = await this.epoch(part(0, full, call.batchSize));
+    const last = await this.epoch({ ...part(full, full + tail, tail), ...state });
+    const losses = new Float32Array(first.length + last.losses.length);
+    losses.set(first);
+    losses.set(last.losses, first.length);
+    return { ...last, losses };
   }
 
   #session(graph: 'step' | 'epoch' | 'evaluate'): Promise<Session> {
@@ -221,6 +268,7 @@ export class Trainer {
       ...call.hyperparameters,
       learning_rate: call.learningRate,
     };
+    checkPrivacy(this.manifest, numbers);
     for (const [name, value] of Object.entries(numbers)) {
       if (!Number.isFinite(value))
         throw new MedleyError('TRAINING_OPTIONS_INVALID', `${name} must be finite`);

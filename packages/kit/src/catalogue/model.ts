@@ -116,6 +116,37 @@ export const MODEL = {
       'The training left the range of numbers: a weight or the loss is infinite or undefined.',
     remedy: 'Lower the learning rate, standardise the features and look for extreme values.',
   },
+  TRAINING_PRIVACY_BATCHNORM: {
+    grpc: 'FAILED_PRECONDITION',
+    http: 422,
+    exit: EXIT.data,
+    sentence:
+      'The model normalises by the batch, so that one example changes the gradients of all others.',
+    remedy:
+      'Replace BatchNormalization by GroupNormalization, or keep its statistics fixed (batchNorm: frozen).',
+  },
+  TRAINING_PRIVACY_LOSS: {
+    grpc: 'FAILED_PRECONDITION',
+    http: 422,
+    exit: EXIT.config,
+    sentence: 'The loss compares examples with each other, so that none can be clipped by itself.',
+    remedy: 'Choose a loss that is a mean over examples, or train without privacy.',
+  },
+  TRAINING_PRIVACY_ROWS: {
+    grpc: 'FAILED_PRECONDITION',
+    http: 422,
+    exit: EXIT.data,
+    sentence: 'The model takes a fixed number of examples and cannot be run on one.',
+    remedy: 'Export the model with a dynamic batch axis.',
+  },
+  TRAINING_PRIVACY_NOISE: {
+    grpc: 'FAILED_PRECONDITION',
+    http: 422,
+    exit: EXIT.config,
+    sentence: 'The noise of a private training is missing or does not fit the training.',
+    remedy:
+      'Give one number of noise for each trainable element and step, or none without privacy.',
+  },
   TRAINING_RUNTIME: {
     grpc: 'INTERNAL',
     http: 500,
