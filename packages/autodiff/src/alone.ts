@@ -2,11 +2,11 @@ import { MedleyError } from '@medley/kit';
 import { Builder } from './graph/builder.ts';
 import type { Value } from './graph/graph.ts';
 import { place, type Placed } from './graph/place.ts';
-import type { Model } from './model.ts';
+import type { Reading } from './model.ts';
 import { infer } from './ops/registry.ts';
 
 /** The forward graph in a builder of its own, weights and all as constants. */
-export function placeAlone(model: Pick<Model, 'graph' | 'constants'>): {
+export function placeAlone(model: Pick<Reading, 'graph' | 'constants'>): {
   b: Builder;
   placed: Placed;
 } {

@@ -2,7 +2,7 @@ import { MedleyError } from '@medley/kit';
 import { placeAlone } from './alone.ts';
 import { differentiate } from './differentiate.ts';
 import { writeModel } from './file/writer.ts';
-import { loadModel } from './model.ts';
+import { readModel } from './model.ts';
 import { gradientPath, unsupportedNodes } from './path.ts';
 import { ENGINE_VERSION } from './training/manifest.ts';
 import { refusal } from './unsupported.ts';
@@ -19,7 +19,7 @@ export function gradient(
   ys: readonly string[],
   xs: readonly string[],
 ): Uint8Array {
-  const model = loadModel(bytes);
+  const model = readModel(bytes);
   const { b, placed } = placeAlone(model);
   const find = (name: string) => {
     const value = placed.values.get(name);

@@ -9,8 +9,8 @@ import type { Tensor } from './graph/tensor.ts';
 import { upgrade } from './file/upgrade.ts';
 import { assignRoles, type ModelOptions, type Parameter } from './parameters.ts';
 
-/** A model read, checked and brought to operator set 18. */
-export interface Model {
+/** A model file read and brought to operator set 18. */
+export interface Reading {
   readonly proto: onnx.ModelProto;
   /** Operator set of the file. */
   readonly opset: number;
@@ -18,6 +18,10 @@ export interface Model {
   readonly constants: ReadonlyMap<string, Tensor>;
   /** See Folded.copies. */
   readonly copies: ReadonlyMap<string, string>;
+}
+
+/** A model read for training: what of it moves. */
+export interface Model extends Reading {
   /** The flat vector: trainable ones, then local ones, then buffers, each in the order of the file. */
   readonly parameters: readonly Parameter[];
   /** Weights and statistics that stay as the file has them. */
@@ -34,6 +38,12 @@ export interface Model {
  * not fit the model.
  */
 export function loadModel(bytes: Uint8Array, options: ModelOptions = {}): Model {
+  const model = readModel(bytes, options);
+  return { ...model, ...assignRoles(model, options) };
+}
+
+/** Reads a model without asking which of its initializers are weights. Throws MODEL_*. */
+export function readModel(bytes: Uint8Array, { batchNorm }: ModelOptions = {}): Reading {
   const proto = decodeModel(bytes);
   const standard = proto.opsetImport.find((entry) =>
     ['', 'ai.onnx', undefined, null].includes(entry.domain),
@@ -42,7 +52,6 @@ export function loadModel(bytes: Uint8Array, options: ModelOptions = {}): Model 
     throw new MedleyError('MODEL_INVALID', 'the model names no ONNX operator set');
   const opset = safeInteger(standard.version ?? 0, 'the operator set');
   const { graph: folded, constants, copies } = fold(upgrade(readGraph(proto.graph!), opset));
-  const graph = batchNormAs(folded, options.batchNorm ?? 'asExported');
-  const model = { proto, opset, graph, constants, copies };
-  return { ...model, ...assignRoles(model, options) };
+  const graph = batchNormAs(folded, batchNorm ?? 'asExported');
+  return { proto, opset, graph, constants, copies };
 }

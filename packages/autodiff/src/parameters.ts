@@ -68,7 +68,9 @@ export function assignRoles(
   const local = choose(options.local ?? []);
   for (const name of [...frozen, ...local]) {
     if (buffers.has(name) || (frozen.has(name) && local.has(name))) {
-      const what = buffers.has(name) ? 'is a running statistic' : 'cannot be frozen and local';
+      const what = buffers.has(name)
+        ? 'is a running statistic and cannot be local or frozen'
+        : 'cannot be frozen and local';
       throw new MedleyError('TRAINING_OPTIONS_INVALID', `"${name}" ${what}`);
     }
   }

@@ -55,38 +55,73 @@ export function inferenceForm(graph: Graph): Graph {
 }
 
 /**
- * Rescales the batch's part of each running variance by n / (n − 1). The kernel gives
- * v′ = m·v + (1 − m)·s² with the population variance s² of the n elements of a channel; written is
- * v′ + (v′ − m·v) / (n − 1). With n = 1 the population variance, 0, is kept.
+ * The graph with the running statistics of every training BatchNormalization written out:
+ * m·v + (1 − m)·s for each, where s is the batch's mean or variance. With momentum 0 on statistics of
+ * zeros the kernel gives s itself, which the gradient needs too and need not compute again.
  */
-export function unbiasedVariance(graph: Graph): Graph {
+export function trainingForm(graph: Graph, variance: RunningVariance): Graph {
   const free = freeName(graph);
   const constants = new Map<string, Tensor>();
   const nodes = graph.nodes.flatMap((node) => {
-    const before = node.inputs[4];
-    const after = node.outputs[2];
-    if (!isBatchNorm(node) || before === undefined || !after) return [node];
+    const [x, , , mean, spread] = node.inputs;
+    if (!isBatchNorm(node) || !isTraining(node) || x === undefined) return [node];
     const made: Node[] = [];
-    const op = (type: string, inputs: readonly string[], output = free(`${after}/${type}`)) => {
-      made.push(plain(type, inputs, output));
-      return output;
+    const writer: Writer = {
+      op: (type, inputs, output = free(`${node.outputs[0]!}/${type}`)) => {
+        made.push(plain(type, inputs, output));
+        return output;
+      },
+      constant: (tensor) => {
+        const name = free(`${node.outputs[0]!}/constant`);
+        constants.set(name, tensor);
+        return name;
+      },
     };
-    const constant = (tensor: Tensor): string => {
-      const name = free(`${after}/constant`);
-      constants.set(name, tensor);
-      return name;
+    // One tensor of zeros for each: the kernel writes its results over its inputs.
+    const zeros = [mean!, spread!].map((name) => writer.op('Sub', [name, name]));
+    const batch = node.outputs
+      .slice(0, 3)
+      .map((name, i) => (i === 0 ? name : free(`${name}/batch`)));
+    const kernel: Node = {
+      ...node,
+      inputs: [...node.inputs.slice(0, 3), ...zeros],
+      outputs: batch,
+      attributes: new Map([...node.attributes, ['momentum', { kind: 'float', value: 0 }]]),
     };
-    const one = constant(intTensor([], [1]));
-    const biased = free(`${after}/population`);
-    const count = op('Div', [op('Size', [node.inputs[0]!]), op('Size', [before])]);
-    const rest = op('CastLike', [op('Max', [op('Sub', [count, one]), one]), biased]);
-    const kept = op('Mul', [before, constant(floatTensor([], [floatOf(node, 'momentum', 0.9)]))]);
-    const share = op('Div', [op('Sub', [biased, kept]), rest]);
-    op('Add', [biased, share], after);
-    const outputs = [node.outputs[0]!, node.outputs[1]!, biased];
-    return [{ ...node, outputs }, ...made];
+    const before = made.splice(0);
+    const running = { writer, momentum: floatOf(node, 'momentum', 0.9) };
+    runOn(running, mean!, batch[1]!, node.outputs[1]!);
+    const found = variance === 'torch' ? unbiased(writer, batch[2]!, x, spread!) : batch[2]!;
+    runOn(running, spread!, found, node.outputs[2]!);
+    return [...before, kernel, ...made];
   });
   return { ...graph, nodes, initializers: new Map([...graph.initializers, ...constants]) };
+}
+
+/** Writes nodes beside one that is replaced. */
+interface Writer {
+  /** Writes a node with one output and returns its name. */
+  readonly op: (type: string, inputs: readonly string[], output?: string) => string;
+  readonly constant: (tensor: Tensor) => string;
+}
+
+/** `after` = m·before + (1 − m)·batch. */
+function runOn(
+  { writer: { op, constant }, momentum }: { readonly writer: Writer; readonly momentum: number },
+  before: string,
+  batch: string,
+  after: string,
+): void {
+  const kept = op('Mul', [before, constant(floatTensor([], [momentum]))]);
+  op('Add', [kept, op('Mul', [batch, constant(floatTensor([], [1 - momentum]))])], after);
+}
+
+/** The variance s² of n elements as s²·n / (n − 1); that of one element stays 0. */
+function unbiased({ op, constant }: Writer, variance: string, x: string, like: string): string {
+  const one = constant(intTensor([], [1]));
+  const count = op('Div', [op('Size', [x]), op('Size', [like])]);
+  const rest = op('CastLike', [op('Max', [op('Sub', [count, one]), one]), variance]);
+  return op('Add', [variance, op('Div', [variance, rest])]);
 }
 
 function inferring(node: Node): Node {

@@ -11,9 +11,8 @@ import { optimizerOf } from '../optimizer/registry.ts';
 import { movedParameters, parameterCount } from '../parameters.ts';
 import { gradientPath, unsupportedNodes } from '../path.ts';
 import { refusal } from '../unsupported.ts';
-import { forward, type Plan } from './core.ts';
+import type { Plan } from './core.ts';
 import { epochGraph, evaluateGraph, stepGraph } from './graphs.ts';
-import { clippingMethod, privacyNumbers } from './private/clipped.ts';
 import {
   ENGINE_VERSION,
   type DataSpec,
@@ -27,8 +26,7 @@ import {
  *
  * Throws what reading a model throws (MODEL_UNREADABLE …), MODEL_NO_PARAMETERS,
  * MODEL_UNSUPPORTED_OPERATOR with every such node at once, MODEL_VALUE_UNKNOWN for an unknown output,
- * MODEL_OUTPUT_UNFIT when the output does not fit the loss, TRAINING_OPTIONS_INVALID, and with
- * `privacy` what {@link clippingMethod} throws.
+ * MODEL_OUTPUT_UNFIT when the output does not fit the loss, TRAINING_OPTIONS_INVALID.
  */
 export function buildTraining(bytes: Uint8Array, options: TrainingOptions): TrainingArtifacts {
   const optimizer = optimizerOf(options.optimizer);
@@ -51,16 +49,6 @@ export function buildTraining(bytes: Uint8Array, options: TrainingOptions): Trai
     );
   }
   const inputs = model.graph.inputs.map(dataSpec);
-  const labels = { name: 'labels', dtype: loss.labelDtype, shape: labelShape };
-  const base: Plan = {
-    ...formsOf(model, options.runningVariance ?? 'torch'),
-    loss,
-    optimizer,
-    output: output.name,
-    outputShape: output.shape,
-  };
-  const { privacy } = options;
-  const clipping = privacy && clippingMethod(base, privacy, { inputs, labels }, forward);
   const manifest: TrainingManifest = {
     engine: ENGINE_VERSION,
     sourceSha256: toHex(sha256(bytes)),
@@ -70,7 +58,7 @@ export function buildTraining(bytes: Uint8Array, options: TrainingOptions): Trai
     optimizer: options.optimizer,
     output: { name: output.name, dtype: 'float32', shape: output.shape },
     inputs,
-    labels,
+    labels: { name: 'labels', dtype: loss.labelDtype, shape: labelShape },
     ...(loss.labelRule === undefined ? {} : { labelRule: loss.labelRule(output.shape) }),
     parameters: model.parameters,
     parameterCount: parameterCount(model.parameters),
@@ -79,11 +67,17 @@ export function buildTraining(bytes: Uint8Array, options: TrainingOptions): Trai
     batchNorm: options.batchNorm ?? 'asExported',
     runningVariance: options.runningVariance ?? 'torch',
     slots: optimizer.slots,
-    ...(clipping === undefined ? {} : { privacy: { ...privacy!, method: clipping } }),
-    hyperparameters: { ...optimizer.hyperparameters, ...(privacy && privacyNumbers(privacy)) },
+    hyperparameters: optimizer.hyperparameters,
     feeds: inputs.map(({ name }) => `input:${name}`),
   };
-  const plan = { ...base, ...(clipping === undefined ? {} : { clipping }), manifest };
+  const plan = {
+    ...formsOf(model, manifest.runningVariance),
+    loss,
+    optimizer,
+    output: output.name,
+    outputShape: output.shape,
+    manifest,
+  };
   const file = (graph: ReturnType<typeof stepGraph>): Uint8Array =>
     writeModel(graph, { producer: 'medley', version: ENGINE_VERSION });
   return {

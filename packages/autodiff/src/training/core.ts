@@ -9,7 +9,6 @@ import type { Model } from '../model.ts';
 import type { Optimizer } from '../optimizer/optimizer.ts';
 import { movedParameters, parameterCount } from '../parameters.ts';
 import { gradientPath } from '../path.ts';
-import { clippedGradients, noised, privacyInputs, type ClippingMethod } from './private/clipped.ts';
 
 /** What the graphs of one training have in common. */
 export interface Plan {
@@ -23,8 +22,6 @@ export interface Plan {
   /** Name of the output in the model. */
   readonly output: string;
   readonly outputShape: Shape;
-  /** How gradients are clipped by example; absent where they are not. */
-  readonly clipping?: ClippingMethod;
 }
 
 /** The values a forward pass is fed with. */
@@ -43,8 +40,6 @@ export interface State {
   readonly slots: readonly Value[];
   readonly stepCount: Value;
   readonly hyper: Readonly<Record<string, Value>>;
-  /** What is added to the clipped sum, [trainableCount]; there where gradients are clipped. */
-  readonly noise?: Value;
 }
 
 /** The flat vector cut into tensors, in the order of the model's parameters. */
@@ -86,42 +81,17 @@ export function forward(b: Builder, plan: Plan, graph: Graph, batch: Batch) {
 
 /** One update: forward, backward, optimizer. */
 export function update(b: Builder, plan: Plan, batch: Batch, state: State) {
-  const { gradient, loss, buffers, norms } =
-    plan.clipping === undefined
-      ? meanGradient(b, plan, batch)
-      : privateGradient(b, plan, batch, state);
-  const before = trainableOf(b, plan.model, batch.parameters);
-  const next = plan.optimizer.update({ b, ...state, parameters: before, gradient });
-  const flat = buffers.length === 0 ? next.parameters : flatten(b, [next.parameters, ...buffers]);
-  return { parameters: flat, slots: next.slots, gradient, loss, norms };
-}
-
-interface Found {
-  /** What the optimizer sees, flat, [trainableCount]. */
-  readonly gradient: Value;
-  readonly loss: Value;
-  /** Running statistics after the batch, in the order of the vector. */
-  readonly buffers: readonly Value[];
-  /** L2 norms of the examples' gradients, [rows]; there where gradients are clipped. */
-  readonly norms?: Value;
-}
-
-/** The gradient of the batch's mean loss. */
-function meanGradient(b: Builder, plan: Plan, batch: Batch): Found {
   const { placed, parameters, mean } = forward(b, plan, plan.training, batch);
   const moved = parameters.slice(0, movedParameters(plan.model.parameters).length);
   const sources = moved.map(({ name }) => name);
   const path = gradientPath(b, placed, sources, [mean.name]);
   const seeds = new Map([[mean.name, b.scalar(1)]]);
   const gradient = flatten(b, differentiate(b, path, seeds, moved));
-  return { gradient, loss: mean, buffers: nextBuffers(plan, parameters, placed.values) };
-}
-
-/** Σ clip(∇ᵢ) and noise, over the lot size; models with running statistics do not come here. */
-function privateGradient(b: Builder, plan: Plan, batch: Batch, state: State): Found {
-  const { clip, lotSize } = privacyInputs(b, state.hyper);
-  const { sum, norms, loss } = clippedGradients({ b, plan, batch, clip, run: forward });
-  return { gradient: noised(b, sum, state.noise!, lotSize), loss, norms, buffers: [] };
+  const before = trainableOf(b, plan.model, batch.parameters);
+  const next = plan.optimizer.update({ b, ...state, parameters: before, gradient });
+  const buffers = nextBuffers(plan, parameters, placed.values);
+  const flat = buffers.length === 0 ? next.parameters : flatten(b, [next.parameters, ...buffers]);
+  return { parameters: flat, slots: next.slots, gradient, loss: mean };
 }
 
 /** The part of the flat vector that the optimizer moves. */

@@ -2,7 +2,6 @@ import { MedleyError } from '@medley/kit';
 import { Session, type RuntimeTensor } from '../session.ts';
 import { rowsOf, type Inputs, type Rows, type TensorInput } from './feed.ts';
 import { checkFinite, checkLosses } from './finite.ts';
-import { checkPrivacy, noiseFeed } from './private/feed.ts';
 import type { TrainingArtifacts, TrainingManifest } from './manifest.ts';
 
 /** Model and optimizer state between calls; vectors are flat in manifest order. */
@@ -22,11 +21,6 @@ export interface TrainingCall extends TrainingState {
   readonly learningRate: number;
   /** Other numbers of the optimizer by their manifest names, where they differ from its defaults. */
   readonly hyperparameters?: Readonly<Record<string, number>>;
-  /**
-   * What is added to the clipped sums, for a training with `privacy` only: [trainableCount] for each
-   * step, one after another, of standard deviation noise multiplier × clip norm; see `gaussianNoise`.
-   */
-  readonly noise?: Float32Array;
 }
 
 export interface StepCall extends TrainingCall {
@@ -50,8 +44,6 @@ export interface RowsCall {
   readonly labels: TensorInput;
   /** Weight of each row in the mean. @default all 1 */
   readonly sampleWeights?: Float32Array;
-  /** See {@link TrainingCall.noise}. */
-  readonly noise?: Float32Array;
 }
 
 export interface Evaluation {
@@ -105,7 +97,6 @@ export class Trainer {
       ...this.#stateFeeds(call),
       ...rows.feeds,
       sample_weights: floats(weights, [rows.count]),
-      ...noiseFeed(this.manifest, call.noise),
     };
     const results = await session.run(feeds, this.#stateOutputs('loss'));
     const loss = (results['loss']!.data as Float32Array)[0]!;
@@ -129,7 +120,6 @@ export class Trainer {
       ...rows.feeds,
       order: { dtype: 'int32', dims: [order.length], data: order },
       sample_weights: floats(weights, [weights.length]),
-      ...noiseFeed(this.manifest, call.noise, steps),
       batch_size: { dtype: 'int64', dims: [1], data: BigInt64Array.of(BigInt(call.batchSize)) },
     };
     const results = await session.run(feeds, this.#stateOutputs('losses'));
@@ -142,24 +132,18 @@ export class Trainer {
    * The mean loss of rows and its gradient, [trainableCount] in manifest order; no update is made. Throws what
    * {@link step} throws.
    */
-  async gradient(call: RowsCall): Promise<{
-    readonly gradient: Float32Array;
-    readonly loss: number;
-    /** With `privacy`: L2 norm of each row's gradient before clipping. */
-    readonly norms?: Float32Array;
-  }> {
+  async gradient(
+    call: RowsCall,
+  ): Promise<{ readonly gradient: Float32Array; readonly loss: number }> {
     const rows = rowsOf(this.manifest, call.inputs, call.labels);
     const state = { ...call, slots: initialSlots(this.manifest), stepCount: 0, learningRate: 0 };
     const weights = floats(weightsOf(call.sampleWeights, rows.count), [rows.count]);
     const session = await this.#session('step');
-    const noise = noiseFeed(this.manifest, call.noise);
-    const feeds = { ...this.#stateFeeds(state), ...rows.feeds, sample_weights: weights, ...noise };
-    const isPrivate = this.manifest.privacy !== undefined;
-    const results = await session.run(feeds, ['gradient', 'loss', ...(isPrivate ? ['norms'] : [])]);
+    const feeds = { ...this.#stateFeeds(state), ...rows.feeds, sample_weights: weights };
+    const results = await session.run(feeds, ['gradient', 'loss']);
     const loss = (results['loss']!.data as Float32Array)[0]!;
     checkLosses([loss]);
-    const norms = isPrivate && { norms: results['norms']!.data as Float32Array };
-    return { gradient: results['gradient']!.data as Float32Array, loss, ...norms };
+    return { gradient: results['gradient']!.data as Float32Array, loss };
   }
 
   /** Outputs and losses of rows. Throws TRAINING_DATA_INVALID, MODEL_PARAMETERS_MISMATCH, TRAINING_RUNTIME. */
@@ -268,7 +252,6 @@ export class Trainer {
       ...call.hyperparameters,
       learning_rate: call.learningRate,
     };
-    checkPrivacy(this.manifest, numbers);
     for (const [name, value] of Object.entries(numbers)) {
       if (!Number.isFinite(value))
         throw new MedleyError('TRAINING_OPTIONS_INVALID', `${name} must be finite`);
