@@ -8,7 +8,7 @@ import { weightGradient } from './convolutionWeight.ts';
 import { explicit, isSame, slideShape, windowOf } from './window.ts';
 
 /** Sizes of the kernel: the attribute says what the weight's shape leaves open. */
-function kernelOf(c: Pick<InferContext, 'attributes' | 'inputs'>): Shape {
+export function kernelOf(c: Pick<InferContext, 'attributes' | 'inputs'>): Shape {
   const sizes = dims(c.inputs[1]!).slice(2);
   const given = intsOf(c, 'kernel_shape');
   return sizes.map((size, i) => (typeof size === 'number' ? size : (given?.[i] ?? size)));
@@ -41,7 +41,8 @@ const conv: GradientRule = ({ b, attributes, inputs: [x, w, bias], needs }, [g])
   ];
 };
 
-function refuseOpenKernel(c: InferContext): string | undefined {
+/** Why SAME padding cannot be found, if so. */
+export function refuseOpenKernel(c: InferContext): string | undefined {
   return isSame(c) && !isStatic(kernelOf(c))
     ? 'its padding follows from a kernel size that is not known: give kernel_shape'
     : undefined;

@@ -5,6 +5,7 @@ import { BATCH_NORM } from './batchNorm.ts';
 import { BINARY } from './binary.ts';
 import { CAST } from './cast.ts';
 import { CONVOLUTION } from './convolution.ts';
+import { CONVOLUTION_TRANSPOSE } from './convolutionTranspose.ts';
 import { GATHER } from './gather.ts';
 import { JOIN } from './join.ts';
 import { MATRIX } from './matrix.ts';
@@ -23,6 +24,7 @@ const FAMILIES = [
   BINARY,
   CAST,
   CONVOLUTION,
+  CONVOLUTION_TRANSPOSE,
   GATHER,
   JOIN,
   MATRIX,

@@ -32,6 +32,11 @@ const FOLD = {
   Div: (x: number, y: number) => Math.trunc(x / y),
 } as const;
 
+/** max(size, 0). */
+export function clamped(b: Builder, size: Size): Size {
+  return typeof size === 'number' ? Math.max(size, 0) : b.op('Max', [size, b.ints([0])]);
+}
+
 const vectorOf = (b: Builder, size: Size): Value =>
   typeof size === 'number' ? b.ints([size]) : size;
 

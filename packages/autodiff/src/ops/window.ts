@@ -2,7 +2,7 @@ import { MedleyError } from '@medley/kit';
 import type { Builder } from '../graph/builder.ts';
 import { dims, intOf, intsOf, stringOf, type Attributes, type Value } from '../graph/graph.ts';
 import type { Dim, Shape } from '../graph/shape.ts';
-import { combine, pad, sizeAt, vector, type Size } from './sizes.ts';
+import { clamped, combine, pad, sizeAt, vector, type Size } from './sizes.ts';
 
 type Node = { readonly attributes: Attributes };
 
@@ -137,7 +137,5 @@ function sameTotal(b: Builder, w: Window, size: Size, i: number): Size {
   // ⌈size / stride⌉ − 1 = ⌊(size − 1) / stride⌋ for size ≥ 1.
   const steps = combine(b, 'Div', combine(b, 'Sub', size, 1), stride);
   const last = combine(b, 'Add', combine(b, 'Mul', steps, stride), reach + 1);
-  const total = combine(b, 'Sub', last, size);
-  if (typeof total === 'number') return Math.max(total, 0);
-  return b.op('Max', [total, b.ints([0])]);
+  return clamped(b, combine(b, 'Sub', last, size));
 }

@@ -61,5 +61,40 @@ const CONV: readonly Case[] = [
   conv([2, 2, 5, 5], [2, 2, 3, 3], { auto_pad: 'VALID', strides: [2, 1] }),
 ];
 
+const turn = of('ConvTranspose');
+
+const CONV_TRANSPOSE: readonly Case[] = [
+  turn([2, 3, 3, 4], [3, 2, 2, 3], {}, 2),
+  turn([2, 2, 3, 3], [2, 3, 2, 2], { strides: [2, 2] }, 3),
+  turn([2, 2, 3, 3], [2, 2, 3, 3], { strides: [2, 3], pads: [1, 0, 1, 2] }, 2),
+  turn([2, 2, 3, 3], [2, 2, 3, 3], { strides: [2, 2], pads: [1, 1, 1, 1], output_padding: [1, 1] }),
+  turn([2, 2, 3], [2, 2, 2], { strides: [3], dilations: [3], output_padding: [2] }),
+  turn([1, 2, 3], [2, 2, 3], { kernel_shape: [3], strides: [3], output_shape: [10] }),
+  turn([2, 2, 4], [2, 2, 3], { dilations: [2], pads: [1, 2] }),
+  turn([1, 2, 2, 3, 2], [2, 1, 2, 2, 2], { strides: [2, 1, 2] }, 1),
+  turn([2, 4, 3, 3], [4, 2, 2, 2], { group: 2, strides: [2, 2] }, 4),
+  turn([2, 3, 3, 3], [3, 1, 3, 3], { group: 3, pads: [1, 1, 1, 1] }, 3),
+  turn([2, 3, 3, 3], [3, 2, 1, 1], {}),
+  turn([2, 2, 3, 3], [2, 2, 3, 2], { kernel_shape: [3, 2], strides: [2, 2], output_shape: [6, 5] }),
+  turn([1, 2, 3], [2, 2, 3], { kernel_shape: [3], strides: [3], output_shape: [8] }, 2),
+  turn([2, 2, 3, 3], [2, 2, 3, 3], {
+    kernel_shape: [3, 3],
+    strides: [2, 2],
+    output_shape: [5, 6],
+    auto_pad: 'SAME_UPPER',
+  }),
+  turn([2, 2, 3, 3], [2, 2, 3, 4], {
+    kernel_shape: [3, 4],
+    strides: [2, 3],
+    auto_pad: 'SAME_UPPER',
+  }),
+  turn([2, 2, 3, 3], [2, 2, 3, 4], {
+    kernel_shape: [3, 4],
+    strides: [2, 3],
+    auto_pad: 'SAME_LOWER',
+  }),
+  turn([2, 2, 3], [2, 2, 2], { strides: [2], auto_pad: 'VALID' }),
+];
+
 /** Convolutions over one, two and three axes with every attribute. */
-export const CONVOLUTIONS: readonly Case[] = [...CONV];
+export const CONVOLUTIONS: readonly Case[] = [...CONV, ...CONV_TRANSPOSE];
