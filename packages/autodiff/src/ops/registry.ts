@@ -10,6 +10,7 @@ import { GATHER } from './gather.ts';
 import { JOIN } from './join.ts';
 import { MATRIX } from './matrix.ts';
 import { NARY } from './nary.ts';
+import { POOLING } from './pooling.ts';
 import { POOLING_MAX } from './poolingMax.ts';
 import { REDUCE } from './reduce.ts';
 import { RESHAPE } from './reshape.ts';
@@ -29,6 +30,7 @@ const FAMILIES = [
   JOIN,
   MATRIX,
   NARY,
+  POOLING,
   POOLING_MAX,
   REDUCE,
   RESHAPE,

@@ -53,5 +53,46 @@ const UNPOOL: readonly Case[] = [
   },
 ];
 
+const average = of('AveragePool');
+const norm = of('LpPool', { kinks: [0], from: -3, to: 3 });
+
+const AVERAGE: readonly Case[] = [
+  average([2, 2, 4, 6], { kernel_shape: [2, 3], strides: [2, 3] }),
+  average([2, 2, 4, 5], { kernel_shape: [2, 2], strides: [2, 2] }),
+  average([2, 2, 5, 4], { kernel_shape: [3, 2] }),
+  average([2, 2, 5, 5], { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] }),
+  ...[0, 1].flatMap((count_include_pad) =>
+    [0, 1].map((ceil_mode) =>
+      average([2, 1, 6, 7], {
+        kernel_shape: [3, 2],
+        strides: [2, 2],
+        pads: [1, 0, 0, 1],
+        count_include_pad,
+        ceil_mode,
+      }),
+    ),
+  ),
+  average([2, 3, 7], { kernel_shape: [3], strides: [3], pads: [1, 1], count_include_pad: 1 }),
+  average([1, 2, 4, 3, 4], { kernel_shape: [2, 2, 2], strides: [2, 1, 2] }),
+  average([1, 2, 4, 2, 4], { kernel_shape: [2, 2, 2], strides: [2, 2, 2] }),
+  average([2, 2, 5, 6], { kernel_shape: [3, 3], strides: [2, 2], auto_pad: 'SAME_UPPER' }),
+  average([2, 2, 5, 6], { kernel_shape: [3, 3], strides: [2, 2], auto_pad: 'SAME_LOWER' }),
+  average([2, 2, 5, 6], { kernel_shape: [3, 3], auto_pad: 'VALID' }),
+];
+
+const NORM: readonly Case[] = [1, 2, 3].flatMap((p) => [
+  norm([2, 1, 4, 5], { kernel_shape: [2, 3], p }),
+  norm([2, 2, 6], { kernel_shape: [3], strides: [2], pads: [1, 1], p }),
+]);
+
+const GLOBAL: readonly Case[] = [
+  ...['GlobalAveragePool', 'GlobalMaxPool'].flatMap((op) => [
+    of(op, APART)([2, 3, 3, 4]),
+    of(op, APART)([2, 3, 4]),
+    of(op, APART)([1, 2, 2, 3, 2]),
+  ]),
+  ...[1, 2, 3].map((p) => of('GlobalLpPool', { kinks: [0] })([2, 2, 2, 3], { p })),
+];
+
 /** Pools over one, two and three axes with every attribute. */
-export const POOLS: readonly Case[] = [...MAX, ...UNPOOL];
+export const POOLS: readonly Case[] = [...MAX, ...UNPOOL, ...AVERAGE, ...NORM, ...GLOBAL];
