@@ -2,6 +2,7 @@ import { MedleyError } from '@medley/kit';
 import type { onnx } from './generated/onnx.js';
 import { encodeModel } from './file/codec.ts';
 import { bytesOf, floatTensor } from './graph/tensor.ts';
+import { outputOf } from './file/unshare.ts';
 import { writeTensor } from './file/writer.ts';
 import { loadModel, type Model } from './model.ts';
 import { parameterCount, type ModelOptions } from './parameters.ts';
@@ -54,11 +55,19 @@ export function exportModel(
     const before = initializers.get(name);
     initializers.set(name, { ...(before ?? {}), ...plain(written), floatData: [] });
   }
-  const apart = new Set(model.copies.keys());
+  for (const [name, source] of model.copies) {
+    const before = initializers.get(source);
+    if (before !== undefined && !initializers.has(name))
+      initializers.set(name, { ...before, name });
+  }
   graph.initializer = [...initializers.values()];
   graph.node = (graph.node ?? []).filter(
-    (node) => !(node.output ?? []).some((name) => apart.has(name)),
+    (node) => !(node.output ?? []).some((name) => model.copies.has(name)),
   );
+  for (const node of graph.node) {
+    const inputs = model.splits.get(outputOf({ outputs: node.output ?? [] }));
+    node.input = (node.input ?? []).map((name, i) => inputs?.get(i) ?? name);
+  }
   toInference(graph);
   if (options.standardise !== undefined) standardise(model, graph, options.standardise);
   for (const [key, value] of Object.entries(options.metadata ?? {})) {

@@ -6,6 +6,7 @@ import type { Graph } from './graph/graph.ts';
 import { batchNormAs } from './graph/mode.ts';
 import { readGraph } from './file/reader.ts';
 import type { Tensor } from './graph/tensor.ts';
+import { unshare, untouched } from './file/unshare.ts';
 import { upgrade } from './file/upgrade.ts';
 import { assignRoles, type ModelOptions, type Parameter } from './parameters.ts';
 
@@ -16,8 +17,10 @@ export interface Reading {
   readonly opset: number;
   readonly graph: Graph;
   readonly constants: ReadonlyMap<string, Tensor>;
-  /** See Folded.copies. */
+  /** See Folded.copies and Unshared.copies. */
   readonly copies: ReadonlyMap<string, string>;
+  /** See Unshared.splits. */
+  readonly splits: ReadonlyMap<string, ReadonlyMap<number, string>>;
 }
 
 /** A model read for training: what of it moves. */
@@ -43,7 +46,7 @@ export function loadModel(bytes: Uint8Array, options: ModelOptions = {}): Model 
 }
 
 /** Reads a model without asking which of its initializers are weights. Throws MODEL_*. */
-export function readModel(bytes: Uint8Array, { batchNorm }: ModelOptions = {}): Reading {
+export function readModel(bytes: Uint8Array, options: ModelOptions = {}): Reading {
   const proto = decodeModel(bytes);
   const standard = proto.opsetImport.find((entry) =>
     ['', 'ai.onnx', undefined, null].includes(entry.domain),
@@ -51,7 +54,15 @@ export function readModel(bytes: Uint8Array, { batchNorm }: ModelOptions = {}): 
   if (standard === undefined)
     throw new MedleyError('MODEL_INVALID', 'the model names no ONNX operator set');
   const opset = safeInteger(standard.version ?? 0, 'the operator set');
-  const { graph: folded, constants, copies } = fold(upgrade(readGraph(proto.graph!), opset));
-  const graph = batchNormAs(folded, batchNorm ?? 'asExported');
-  return { proto, opset, graph, constants, copies };
+  const read = readGraph(proto.graph!);
+  const apart = options.unshare === false ? untouched(read) : unshare(read);
+  const folded = fold(upgrade(apart.graph, opset));
+  return {
+    proto,
+    opset,
+    graph: batchNormAs(folded.graph, options.batchNorm ?? 'asExported'),
+    constants: new Map([...folded.constants, ...apart.constants]),
+    copies: new Map([...folded.copies, ...apart.copies]),
+    splits: apart.splits,
+  };
 }

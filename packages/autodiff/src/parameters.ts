@@ -39,6 +39,12 @@ export interface ModelOptions {
   readonly local?: readonly string[];
   /** What BatchNormalization does in training. @default asExported */
   readonly batchNorm?: BatchNormMode;
+  /**
+   * Whether weights that the file stores once for several layers become several; false for models
+   * that tie them on purpose.
+   * @default true
+   */
+  readonly unshare?: boolean;
 }
 
 /** The entries of the flat vector, and the weights that are none of them. */

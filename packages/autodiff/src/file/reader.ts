@@ -1,5 +1,6 @@
 import { MedleyError } from '@medley/kit';
 import type { onnx } from '../generated/onnx.js';
+import { callOf } from './call.ts';
 import { safeInteger } from './codec.ts';
 import { byteSize, dtypeOf, type DType } from '../graph/dtype.ts';
 import type { Attribute, Graph, Node, Value } from '../graph/graph.ts';
@@ -82,7 +83,7 @@ function readNode(proto: onnx.INodeProto, index: number, known: Set<string>): No
     known.add(output);
   }
   const domain = proto.domain === 'ai.onnx' ? '' : (proto.domain ?? '');
-  return { op, domain, name, inputs, outputs, attributes };
+  return { op, domain, name, inputs, outputs, attributes, call: callOf(proto) };
 }
 
 function readAttribute(

@@ -36,6 +36,15 @@ export type Attribute = {
 
 export type Attributes = ReadonlyMap<string, Attribute>;
 
+/** The call in a model's code that a node was exported from (see file/call.ts). */
+export interface Call {
+  readonly text: string;
+  /** Path of the module that makes the call: `encoder.0.norm1`. */
+  readonly scope: string;
+  /** Parameters it uses, with `_` for the dots of their names. */
+  readonly parameters: readonly string[];
+}
+
 /** One operator call; an empty name means "not given". */
 export interface Node {
   readonly op: string;
@@ -45,6 +54,7 @@ export interface Node {
   /** A gradient rule may ask for a further output of the forward node. */
   readonly outputs: string[];
   readonly attributes: Attributes;
+  readonly call?: Call | undefined;
 }
 
 /** Nodes in topological order. */
@@ -106,6 +116,29 @@ export function intsOf(
   return read(node, name, 'ints');
 }
 
+/** A list of floats, empty when absent. Throws MODEL_INVALID for another type. */
+export function floatsAttribute(
+  node: { readonly attributes: Attributes },
+  name: string,
+): readonly number[] {
+  return read(node, name, 'floats') ?? [];
+}
+
+/** A list of strings, undefined when absent. Throws MODEL_INVALID for another type. */
+export function stringsOf(
+  node: { readonly attributes: Attributes },
+  name: string,
+): readonly string[] | undefined {
+  return read(node, name, 'strings');
+}
+
+/** A subgraph. Throws MODEL_INVALID when absent or of another type. */
+export function graphOf(node: { readonly attributes: Attributes }, name: string): Graph {
+  const graph = read(node, name, 'graph');
+  if (graph === undefined) throw new MedleyError('MODEL_INVALID', `the subgraph "${name}" is missing`);
+  return graph;
+}
+
 function read<Kind extends keyof AttributeKinds>(
   node: { readonly attributes: Attributes },
   name: string,
@@ -125,7 +158,14 @@ function read<Kind extends keyof AttributeKinds>(
 
 /** Attributes from plain values: integers become ints; wrap other numbers as `{ float: x }`. */
 export type AttributeInput =
-  number | string | readonly number[] | { readonly float: number } | Graph | Tensor;
+  | number
+  | string
+  | readonly number[]
+  | { readonly float: number }
+  | { readonly floats: readonly number[] }
+  | { readonly strings: readonly string[] }
+  | Graph
+  | Tensor;
 
 export function attributes(input: Readonly<Record<string, AttributeInput>>): Attributes {
   return new Map(Object.entries(input).map(([name, value]) => [name, attribute(value)]));
@@ -135,6 +175,8 @@ function attribute(value: AttributeInput): Attribute {
   if (typeof value === 'number') return { kind: 'int', value };
   if (typeof value === 'string') return { kind: 'string', value };
   if (Array.isArray(value)) return { kind: 'ints', value: value as readonly number[] };
+  if ('floats' in value) return { kind: 'floats', value: value.floats };
+  if ('strings' in value) return { kind: 'strings', value: value.strings };
   if ('float' in value) return { kind: 'float', value: value.float };
   if ('nodes' in value) return { kind: 'graph', value };
   return { kind: 'tensor', value: value as Tensor };

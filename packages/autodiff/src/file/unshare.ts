@@ -1,0 +1,207 @@
+import { isFloat } from '../graph/dtype.ts';
+import type { Graph, Node } from '../graph/graph.ts';
+import { elementCount, numbersOf, type Tensor } from '../graph/tensor.ts';
+
+/** A graph in which every weight is an initializer of its own. */
+export interface Unshared {
+  readonly graph: Graph;
+  /** New tensors, by name, with the initializer they were merged into. */
+  readonly copies: ReadonlyMap<string, string>;
+  /** By the first output of a node: the new tensors it takes, by input. */
+  readonly splits: ReadonlyMap<string, ReadonlyMap<number, string>>;
+  /** Tensors that an exporter made of numbers in its own code: never weights. */
+  readonly constants: ReadonlyMap<string, Tensor>;
+}
+
+/** Inputs that hold a weight of the node's own, with PyTorch's name for it. */
+const SLOTS: Readonly<Record<string, Readonly<Record<number, string>>>> = {
+  LayerNormalization: { 1: 'weight', 2: 'bias' },
+  GroupNormalization: { 1: 'weight', 2: 'bias' },
+  InstanceNormalization: { 1: 'weight', 2: 'bias' },
+  BatchNormalization: { 1: 'weight', 2: 'bias', 3: 'running_mean', 4: 'running_var' },
+  RMSNormalization: { 1: 'weight' },
+  Conv: { 1: 'weight', 2: 'bias' },
+  ConvTranspose: { 1: 'weight', 2: 'bias' },
+  Gemm: { 1: 'weight', 2: 'bias' },
+  PRelu: { 1: 'weight' },
+  Add: { 0: 'bias', 1: 'bias' },
+  Mul: { 0: 'weight', 1: 'weight' },
+};
+
+/** Slots that start with the same numbers in many layers: exporters merge these even without telling. */
+const UNIFORM_STARTS: Readonly<Record<string, number>> = {
+  Conv: 2,
+  ConvTranspose: 2,
+  Gemm: 2,
+  PRelu: 1,
+};
+
+interface Use {
+  readonly node: Node;
+  readonly input: number;
+}
+
+/**
+ * Undoes the merging of equal initializers (training.md, fact 4): a fresh model has one tensor of ones
+ * behind all its normalisation scales. Uses become weights of their own when they belong to
+ * different parameters in the code, as PyTorch's metadata tells, and without metadata when they are
+ * operands of normalisation nodes, or biases or PRelu slopes in which all numbers are equal. The first
+ * use keeps the name.
+ */
+export function unshare(graph: Graph): Unshared {
+  const constants = machineMade(graph);
+  const copies = new Map<string, string>();
+  const renames = new Map<Node, Map<number, string>>();
+  const taken = new Set([...graph.initializers.keys(), ...graph.nodes.flatMap((n) => n.outputs)]);
+  const rename = ({ node, input }: Use, name: string): void => {
+    const inputs = renames.get(node) ?? new Map<number, string>();
+    renames.set(node, inputs.set(input, name));
+  };
+  for (const [source, uses] of usesOf(graph)) {
+    const tensor = graph.initializers.get(source)!;
+    for (const use of uses) if (constants.nodes.has(use.node)) rename(use, constants.name(source));
+    const open = uses.filter(({ node }) => !constants.nodes.has(node));
+    const [first, ...others] = [...groupsOf(tensor, open)].sort(
+      (a, b) => Number(bears(b, source)) - Number(bears(a, source)),
+    );
+    if (first === undefined) continue;
+    for (const group of others) {
+      const name = free(taken, nameOf(group[0]!, source));
+      copies.set(name, source);
+      for (const use of group) rename(use, name);
+    }
+  }
+  const nodes = graph.nodes.map((node) => {
+    const inputs = renames.get(node);
+    return inputs === undefined
+      ? node
+      : { ...node, inputs: node.inputs.map((name, i) => inputs.get(i) ?? name) };
+  });
+  const initializers = new Map(graph.initializers);
+  for (const [name, source] of copies) initializers.set(name, initializers.get(source)!);
+  const splits = new Map([...renames].map(([node, inputs]) => [outputOf(node), inputs]));
+  const made = constants.tensors();
+  for (const [name, source] of made) copies.set(name, source);
+  return {
+    graph: { ...graph, nodes, initializers },
+    copies,
+    splits,
+    constants: new Map([...made].map(([name, source]) => [name, graph.initializers.get(source)!])),
+  };
+}
+
+/** The graph as the file has it, for models that tie weights on purpose. */
+export function untouched(graph: Graph): Unshared {
+  return { graph, copies: new Map(), splits: new Map(), constants: new Map() };
+}
+
+/** What identifies a node in the file: names of nodes may be missing, those of outputs may not. */
+export function outputOf(node: { readonly outputs: readonly string[] }): string {
+  return node.outputs.find((name) => name !== '') ?? '';
+}
+
+function usesOf(graph: Graph): ReadonlyMap<string, readonly Use[]> {
+  const uses = new Map<string, Use[]>();
+  for (const node of graph.nodes) {
+    node.inputs.forEach((name, input) => {
+      if (!isFloat(graph.initializers.get(name)?.dtype)) return;
+      const known = uses.get(name) ?? [];
+      known.push({ node, input });
+      uses.set(name, known);
+    });
+  }
+  return uses;
+}
+
+const isNorm = ({ op, domain }: Node): boolean => domain === '' && op.endsWith('Normalization');
+
+/** The uses of one initializer, put together where they are one weight. */
+function groupsOf(tensor: Tensor, uses: readonly Use[]): readonly (readonly Use[])[] {
+  if (uses.length < 2) return [uses];
+  const isUniform = allEqual(tensor);
+  const groups: { readonly uses: Use[]; readonly names: Set<string>; readonly slot: string }[] = [];
+  const rest: Use[] = [];
+  for (const use of uses) {
+    const { node, input } = use;
+    const names = node.call?.parameters ?? [];
+    const slot = isNorm(node) ? String(input) : '';
+    const isTold = names.length > 0 && (tensor.dims.length > 0 || node.op === 'PRelu');
+    const isOwn =
+      isTold ||
+      (isNorm(node) && SLOTS[node.op]?.[input] !== undefined) ||
+      (isUniform && node.domain === '' && UNIFORM_STARTS[node.op] === input);
+    if (!isOwn) {
+      rest.push(use);
+      continue;
+    }
+    const same = isTold
+      ? groups.find((group) => group.slot === slot && names.some((name) => group.names.has(name)))
+      : undefined;
+    if (same === undefined) groups.push({ uses: [use], names: new Set(names), slot });
+    else {
+      same.uses.push(use);
+      for (const name of names) same.names.add(name);
+    }
+  }
+  return [...(rest.length > 0 ? [rest] : []), ...groups.map((group) => group.uses)];
+}
+
+/** True when the exporter named the initializer after this use. */
+function bears([use]: readonly Use[], source: string): boolean {
+  return use?.node.call?.parameters.includes(source.replaceAll('.', '_')) === true;
+}
+
+/** `layer.weight` where the metadata tells, else the merged name with that of the node. */
+function nameOf({ node, input }: Use, source: string): string {
+  const told = `${node.call?.scope ?? ''}.${SLOTS[node.op]?.[input] ?? ''}`;
+  const isTold = node.call?.parameters.includes(told.replaceAll('.', '_')) === true;
+  return isTold ? told : `${source}/${node.name}`;
+}
+
+function free(taken: Set<string>, wish: string): string {
+  let name = wish;
+  for (let i = 2; taken.has(name); i++) name = `${wish}.${i}`;
+  taken.add(name);
+  return name;
+}
+
+/**
+ * PyTorch writes a GroupNorm, or an InstanceNorm without weights, as InstanceNormalization with scale 1
+ * and bias 0, and multiplies by the weights afterwards: these ones and zeros are no weights.
+ */
+function machineMade(graph: Graph) {
+  const affine = new Set(
+    graph.nodes
+      .filter(
+        ({ op, inputs }) => op === 'Mul' && inputs.some((name) => graph.initializers.has(name)),
+      )
+      .flatMap(({ call }) => call?.text ?? []),
+  );
+  const nodes = new Set(
+    graph.nodes.filter((node) => {
+      const [scale, bias] = node.inputs.slice(1).map((name) => graph.initializers.get(name));
+      if (node.op !== 'InstanceNormalization' || scale === undefined || bias === undefined)
+        return false;
+      if (!allEqual(scale, 1) || !allEqual(bias, 0)) return false;
+      return node.call === undefined
+        ? node.inputs.slice(1).every((name) => /^val_\d+$/.test(name))
+        : node.call.parameters.length === 0 || affine.has(node.call.text);
+    }),
+  );
+  const used = new Map<string, string>();
+  const taken = new Set(graph.initializers.keys());
+  const name = (source: string): string => {
+    const known = used.get(source) ?? free(taken, `${source}/constant`);
+    used.set(source, known);
+    return known;
+  };
+  const tensors = () => new Map([...used].map(([source, made]) => [made, source]));
+  return { nodes, name, tensors };
+}
+
+function allEqual(tensor: Tensor, wanted?: number): boolean {
+  if (elementCount(tensor.dims) > 2 ** 20) return false;
+  const numbers = numbersOf(tensor);
+  const [first] = numbers ?? [];
+  return first !== undefined && numbers!.every((number) => number === (wanted ?? first));
+}
