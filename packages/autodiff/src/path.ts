@@ -1,9 +1,11 @@
+import { openSettled } from './graph/body.ts';
+import { capturesOf, operandsOf, subgraphsOf } from './graph/capture.ts';
 import { isFloat } from './graph/dtype.ts';
 import type { Builder } from './graph/builder.ts';
-import type { Node } from './graph/graph.ts';
+import type { Node, Value } from './graph/graph.ts';
 import type { InferContext } from './graph/infer.ts';
 import { shapeText } from './graph/shape.ts';
-import type { Placed } from './graph/place.ts';
+import type { Placed, PlacedNode } from './graph/place.ts';
 import { OPERATORS, operatorOf } from './ops/registry.ts';
 
 /** A node that stands in the way of training, with what to do about it. */
@@ -19,15 +21,15 @@ export interface Unsupported {
 /** The nodes through which `targets` depend on `sources` differentiably, in graph order. */
 export function gradientPath(
   b: Builder,
-  placed: Placed,
+  placed: Pick<Placed, 'nodes'>,
   sources: Iterable<string>,
   targets: Iterable<string>,
-): readonly { readonly node: Node; readonly source: Node }[] {
+): readonly PlacedNode[] {
   const moving = new Set(sources);
   const active = placed.nodes.filter(({ node }) => {
     if (!differentiableInputs(node).some((name) => moving.has(name))) return false;
     for (const output of node.outputs) {
-      const dtype = b.values.get(output)?.dtype;
+      const dtype = b.value(output)?.dtype;
       if (output !== '' && (dtype === undefined || isFloat(dtype))) moving.add(output);
     }
     return true;
@@ -45,14 +47,16 @@ export function gradientPath(
 export function differentiableInputs(node: Node): readonly string[] {
   const operator = operatorOf(node);
   if (operator?.gradient === 'stop') return [];
-  return node.inputs.filter((name, i) => name !== '' && operator?.settings?.includes(i) !== true);
+  return operandsOf(node).filter(
+    (name, i) => name !== '' && operator?.settings?.includes(i) !== true,
+  );
 }
 
 /** Every node that prevents training along `path`, or that cannot be carried into a training graph. */
 export function unsupportedNodes(
   b: Builder,
-  placed: Placed,
-  path: readonly { readonly node: Node; readonly source: Node }[],
+  placed: Pick<Placed, 'nodes'>,
+  path: readonly PlacedNode[],
 ): readonly Unsupported[] {
   const onPath = new Set(path.map(({ node }) => node));
   const faults = placed.nodes.flatMap(({ node, source }) => {
@@ -61,10 +65,26 @@ export function unsupportedNodes(
   });
   // Behind an unknown operator nothing has a known rank: only the cause is reported.
   const causes = faults.filter(({ isConsequence }) => isConsequence !== true);
-  return (causes.length > 0 ? causes : faults).map(({ node, source, reason, advice }) => {
-    const operands = node.inputs.map((name) => shapeText(b.values.get(name)?.shape)).join(' ');
+  const own = (causes.length > 0 ? causes : faults).map(({ node, source, reason, advice }) => {
+    const operands = node.inputs.map((name) => shapeText(b.value(name)?.shape)).join(' ');
     const op = node.domain === '' ? node.op : `${node.domain}:${node.op}`;
     return { node: source.name, op, reason: `${reason} (operands ${operands})`, advice };
+  });
+  return [...own, ...placed.nodes.flatMap(({ node }) => innerFaults(b, node, onPath.has(node)))];
+}
+
+/** What stands in the way inside the subgraphs of a node. */
+function innerFaults(b: Builder, node: Node, isOnPath: boolean): readonly Unsupported[] {
+  const inputs = node.inputs.map((name) => b.value(name));
+  const captures = capturesOf(node).flatMap((name) => b.value(name) ?? []);
+  const outer = new Map(captures.map((value) => [value.name, value]));
+  return subgraphsOf(node).flatMap(([, graph]) => {
+    const body = openSettled(b, node, graph, inputs, outer);
+    const floats = (values: readonly Value[]): readonly string[] =>
+      values.filter(({ dtype }) => isFloat(dtype)).map(({ name }) => name);
+    const sources = isOnPath ? floats([...body.inputs, ...captures]) : [];
+    const path = gradientPath(body.b, body.placed, sources, floats(body.outputs));
+    return unsupportedNodes(body.b, body.placed, path);
   });
 }
 
@@ -82,9 +102,6 @@ function carryFault(node: Node): Fault | undefined {
     };
   }
   const kinds = [...node.attributes.values()].map((attribute) => attribute.kind);
-  if (kinds.includes('graph')) {
-    return { reason: 'it holds a subgraph', advice: 'export the model without control flow' };
-  }
   if (kinds.includes('opaque')) {
     return {
       reason: 'it has an attribute of a kind that is not read',
@@ -96,7 +113,7 @@ function carryFault(node: Node): Fault | undefined {
 
 function pathFault(b: Builder, node: Node): Fault | undefined {
   const operator = OPERATORS.get(node.op);
-  if (operator?.gradient === undefined) {
+  if (operator?.gradient === undefined && operator?.lower === undefined) {
     return {
       reason: 'it has no gradient here, and weights depend on it',
       advice:
@@ -106,7 +123,7 @@ function pathFault(b: Builder, node: Node): Fault | undefined {
   }
   const values = [...node.inputs, ...node.outputs]
     .filter((name) => name !== '')
-    .map((name) => b.values.get(name));
+    .map((name) => b.value(name));
   if (values.some((value) => value?.shape === undefined || value.dtype === undefined)) {
     return {
       isConsequence: true,
@@ -122,7 +139,7 @@ function contextOf(b: Builder, node: Node): InferContext {
   return {
     op: node.op,
     attributes: node.attributes,
-    inputs: node.inputs.map((name) => b.values.get(name)),
+    inputs: node.inputs.map((name) => b.value(name)),
     outputCount: node.outputs.length,
     fresh: b.fresh,
   };

@@ -1,4 +1,5 @@
 import { isFloat } from '../graph/dtype.ts';
+import { renameOperands } from '../graph/capture.ts';
 import type { Graph, Node } from '../graph/graph.ts';
 import { floatTensor, intTensor, type Tensor } from '../graph/tensor.ts';
 
@@ -25,7 +26,8 @@ export function fold(graph: Graph): Folded {
   const renamed = new Map<string, string>();
   const nodes: Node[] = [];
   for (const node of graph.nodes) {
-    const inputs = node.inputs.map((name) => renamed.get(name) ?? name);
+    const renamedNode = renameOperands(node, renamed);
+    const { inputs } = renamedNode;
     const [source = ''] = inputs;
     const [target = ''] = node.outputs;
     const constant = node.domain === '' && node.op === 'Constant' ? constantOf(node) : undefined;
@@ -42,7 +44,7 @@ export function fold(graph: Graph): Folded {
     } else if (isIdentity && !outputs.has(target)) {
       renamed.set(target, source);
     } else {
-      nodes.push({ ...node, inputs });
+      nodes.push(renamedNode);
     }
   }
   return { graph: { ...graph, initializers, nodes }, constants, copies };

@@ -31,15 +31,27 @@ export class Builder {
   readonly #inputs: Value[] = [];
   readonly #names: Names;
   readonly #infer: Infer;
+  readonly #outer: Builder | undefined;
 
-  constructor(infer: Infer, names: Names = { taken: new Set(), count: 0 }) {
+  constructor(infer: Infer, names: Names = { taken: new Set(), count: 0 }, outer?: Builder) {
     this.#infer = infer;
     this.#names = names;
+    this.#outer = outer;
   }
 
   /** A builder for a subgraph, which may use the values of this one. */
   subgraph(): Builder {
-    return new Builder(this.#infer, this.#names);
+    return new Builder(this.#infer, this.#names, this);
+  }
+
+  /** The value of this name, made here or in a graph around. */
+  value(name: string): Value | undefined {
+    return this.values.get(name) ?? this.#outer?.value(name);
+  }
+
+  /** The constants of this graph by name. */
+  get initializers(): ReadonlyMap<string, Tensor> {
+    return this.#initializers;
   }
 
   /** A name nothing has yet: `wish` itself when it is free. */
@@ -61,6 +73,37 @@ export class Builder {
     const value = this.#record({ name: this.unique(name), dtype, shape });
     this.#inputs.push(value);
     return value;
+  }
+
+  /** A graph input under any free name, for subgraphs, whose inputs are known by their places. */
+  argument(wish: string, dtype: DType | undefined, shape: Shape | undefined): Value {
+    const value = this.#record({ name: this.unique(wish), dtype, shape });
+    this.#inputs.push(value);
+    return value;
+  }
+
+  /**
+   * Writes other nodes in the place of `node`: `write` gives the values that stand for its outputs,
+   * in order; absent ones were not used. Returns the nodes written.
+   */
+  replace(node: Node, write: () => readonly Maybe[]): readonly Node[] {
+    const at = this.nodes.indexOf(node);
+    const mark = this.nodes.length;
+    // A size that a later node took may not be used earlier.
+    const shapes = new Map(this.#shapes);
+    this.#shapes.clear();
+    const made = write();
+    this.#shapes.clear();
+    for (const [name, value] of shapes) this.#shapes.set(name, value);
+    node.outputs.forEach((output, i) => {
+      const value = made[i];
+      if (output === '' || value === undefined) return;
+      this.emit(identity(value, output, this.unique(`name_${output}`)), [value]);
+      this.#record({ ...value, name: output });
+    });
+    const nodes = this.nodes.splice(mark);
+    this.nodes.splice(at, 1, ...nodes);
+    return nodes;
   }
 
   /** A constant; equal constants without a wished name are one. */
@@ -150,15 +193,8 @@ export class Builder {
 
   /** `value` under the exact `name`, for an output of the graph. */
   named(value: Value, name: string): Value {
-    const node: Node = {
-      op: 'Identity',
-      domain: '',
-      name: this.unique(`name_${name}`),
-      inputs: [value.name],
-      outputs: [this.unique(name)],
-      attributes: new Map(),
-    };
-    return this.emit(node, [value])[0]!;
+    const label = this.unique(`name_${name}`);
+    return this.emit(identity(value, this.unique(name), label), [value])[0]!;
   }
 
   /** The sizes of `value` as an int64 vector: a constant when all are known. */
@@ -202,4 +238,15 @@ export class Builder {
     this.values.set(value.name, value);
     return value;
   }
+}
+
+function identity(value: Value, output: string, name: string): Node {
+  return {
+    op: 'Identity',
+    domain: '',
+    name,
+    inputs: [value.name],
+    outputs: [output],
+    attributes: new Map(),
+  };
 }

@@ -135,7 +135,8 @@ export function stringsOf(
 /** A subgraph. Throws MODEL_INVALID when absent or of another type. */
 export function graphOf(node: { readonly attributes: Attributes }, name: string): Graph {
   const graph = read(node, name, 'graph');
-  if (graph === undefined) throw new MedleyError('MODEL_INVALID', `the subgraph "${name}" is missing`);
+  if (graph === undefined)
+    throw new MedleyError('MODEL_INVALID', `the subgraph "${name}" is missing`);
   return graph;
 }
 

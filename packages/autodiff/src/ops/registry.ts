@@ -4,8 +4,10 @@ import { ACTIVATION } from './activation.ts';
 import { BATCH_NORM } from './batchNorm.ts';
 import { BINARY } from './binary.ts';
 import { CAST } from './cast.ts';
+import { CONTROL } from './control/control.ts';
 import { CONVOLUTION } from './convolution.ts';
 import { CONVOLUTION_TRANSPOSE } from './convolutionTranspose.ts';
+import { DEPTH } from './depth.ts';
 import { GATHER } from './gather.ts';
 import { JOIN } from './join.ts';
 import { MATRIX } from './matrix.ts';
@@ -14,6 +16,7 @@ import { POOLING } from './pooling.ts';
 import { POOLING_MAX } from './poolingMax.ts';
 import { REDUCE } from './reduce.ts';
 import { RESHAPE } from './reshape.ts';
+import { RESIZE } from './resize.ts';
 import { SELECT } from './select.ts';
 import { SOFTMAX } from './softmax.ts';
 import { STOP } from './stop.ts';
@@ -24,8 +27,10 @@ const FAMILIES = [
   BATCH_NORM,
   BINARY,
   CAST,
+  CONTROL,
   CONVOLUTION,
   CONVOLUTION_TRANSPOSE,
+  DEPTH,
   GATHER,
   JOIN,
   MATRIX,
@@ -34,6 +39,7 @@ const FAMILIES = [
   POOLING_MAX,
   REDUCE,
   RESHAPE,
+  RESIZE,
   SELECT,
   SOFTMAX,
   STOP,

@@ -16,6 +16,8 @@ export interface Case {
   readonly kinks?: readonly number[];
   /** Operands (by index) that are not differentiated although they are given by shape. */
   readonly constants?: readonly number[];
+  /** Operands (by index) that only the subgraphs read, under their names x0, x1, … */
+  readonly captured?: readonly number[];
   /** float64 where the runtime has kernels: the tolerance is then 1e-6. @default float32 */
   readonly dtype?: 'float32' | 'float64';
   /** The rank of the result depends on sizes, so symbols cannot be used. */

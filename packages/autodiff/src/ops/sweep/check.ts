@@ -69,7 +69,8 @@ function modelOf(sweep: Case, nameOf: NameOf) {
       dims.map((size, axis) => nameOf(index, axis, size)),
     );
   });
-  const made = b.many(sweep.op, inputs, sweep.attributes ?? {}, sweep.outputs ?? 1, 'y');
+  const given = inputs.filter((_, at) => sweep.captured?.includes(at) !== true);
+  const made = b.many(sweep.op, given, sweep.attributes ?? {}, sweep.outputs ?? 1, 'y');
   return { b, feeds, ys: (sweep.targets ?? [0]).map((at) => made[at]!) };
 }
 

@@ -1,15 +1,18 @@
 import type { Case } from './case.ts';
 import { CONVOLUTIONS } from './convolution.ts';
+import { CONTROL } from './control.ts';
 import { ELEMENTWISE } from './elementwise.ts';
 import { GATHER } from './gather.ts';
 import { MATRIX } from './matrix.ts';
 import { NORMALISATION } from './normalisation.ts';
 import { POOLS } from './pooling.ts';
 import { REDUCE } from './reduce.ts';
+import { RESAMPLING } from './resize.ts';
 import { SHAPE } from './shape.ts';
 
 /** Every case of every family: nodes whose gradients are compared with finite differences. */
 export const SWEEP: readonly Case[] = [
+  ...CONTROL,
   ...CONVOLUTIONS,
   ...ELEMENTWISE,
   ...GATHER,
@@ -17,5 +20,6 @@ export const SWEEP: readonly Case[] = [
   ...NORMALISATION,
   ...POOLS,
   ...REDUCE,
+  ...RESAMPLING,
   ...SHAPE,
 ];
