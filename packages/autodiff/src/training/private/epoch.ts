@@ -1,0 +1,79 @@
+import { MedleyError, type Rng } from '@medley/kit';
+import type { Trainer, TrainingCall, TrainingState } from '../trainer.ts';
+import { poissonLots } from './lots.ts';
+import { gaussianNoise } from './noise.ts';
+
+/** Bytes of noise that are held at once. */
+const NOISE_BYTES = 32 * 2 ** 20;
+
+/** Updates with noise on lots drawn at random. */
+export interface PrivateUpdatesCall extends Omit<TrainingCall, 'noise'> {
+  /** Number of rows of the data. */
+  readonly rows: number;
+  /** Number of updates, at least 1. */
+  readonly steps: number;
+  /** Probability with which each row is in a lot, above 0, at most 1. */
+  readonly rate: number;
+  /** Standard deviation of the noise in clip norms, above 0. */
+  readonly noiseMultiplier: number;
+  /** Draws the lots and the noise; kit's `systemRng` outside tests. */
+  readonly rng: Rng;
+}
+
+/**
+ * `steps` updates of DP-SGD (Abadi et al. 2016, algorithm 1): Poisson lots, gradients clipped by
+ * example, noise N(0, (noiseMultiplier · clip)²), divided by the expected lot size rate · rows. Lots
+ * and noise are made for as many steps at a time as bounded memory allows. The state that comes out is
+ * what the accountant speaks of; the losses are not noised and must not leave the data holder.
+ *
+ * Throws TRAINING_OPTIONS_INVALID, TRAINING_PRIVACY_ROWS for a model of a fixed number of rows, and
+ * what {@link Trainer.epoch} throws.
+ */
+export async function privateUpdates(
+  trainer: Trainer,
+  call: PrivateUpdatesCall,
+): Promise<TrainingState & { readonly losses: Float32Array }> {
+  const { manifest } = trainer;
+  const { rows, steps, rate, noiseMultiplier, rng, ...rest } = call;
+  const isPositive = noiseMultiplier > 0 && noiseMultiplier < Infinity;
+  if (manifest.privacy === undefined || !isPositive || !Number.isSafeInteger(steps) || steps < 1) {
+    throw new MedleyError(
+      'TRAINING_OPTIONS_INVALID',
+      'private updates need a training with privacy, noise above 0 and at least one step',
+    );
+  }
+  if (typeof manifest.inputs[0]?.shape[0] === 'number')
+    throw new MedleyError('TRAINING_PRIVACY_ROWS', 'lots differ in size, and the model takes one');
+  const hyperparameters: Record<string, number> = {
+    ...rest.hyperparameters,
+    lot_size: rate * rows,
+  };
+  const clip = { ...manifest.hyperparameters, ...hyperparameters }['clip_norm']!;
+  const perRun = Math.max(1, Math.floor(NOISE_BYTES / (4 * manifest.trainableCount)));
+  const losses = new Float32Array(steps);
+  let state: TrainingState = call;
+  for (let done = 0; done < steps; done += perRun) {
+    const count = Math.min(perRun, steps - done);
+    const { order, sampleWeights, batchSize } = poissonLots(rng, { rows, rate, steps: count });
+    const noise = gaussianNoise(rng, count * manifest.trainableCount, noiseMultiplier * clip);
+    const part = {
+      ...rest,
+      ...stateOf(state),
+      hyperparameters,
+      order,
+      sampleWeights,
+      batchSize,
+      noise,
+    };
+    const next = await trainer.epoch(part);
+    losses.set(next.losses, done);
+    state = next;
+  }
+  return { ...stateOf(state), losses };
+}
+
+const stateOf = ({ parameters, slots, stepCount }: TrainingState): TrainingState => ({
+  parameters,
+  slots,
+  stepCount,
+});
