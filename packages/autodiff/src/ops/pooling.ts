@@ -53,7 +53,7 @@ function tiled({ b, attributes, inputs: [x] }: GradientContext, g: Value): Value
       k === strides[i] &&
       dilations[i] === 1 &&
       pads.begins[i] === 0 &&
-      from[i] === Number(to[i]) * Number(k),
+      from[i] === Number(to[i]) * k,
   );
   if (!isTiled) return undefined;
   const share = b.op('Mul', [g, b.scalar(1 / sizeOf(kernel)!, g)]);
