@@ -7,7 +7,8 @@ export type { Dim, Shape } from './graph/shape.ts';
 export { initialParameters, inspectModel, type ModelReport, type Port } from './inspect.ts';
 export { LOSSES, type LossName, type LossOptions, type LossRecord } from './loss/loss.ts';
 export { buildMlp, type MlpOptions } from './mlp.ts';
-export type { AdamOptions, OptimizerOptions, SgdOptions } from './optimizer/optimizer.ts';
+export type { ClipOptions, GradientOptions, OptimizerOptions } from './optimizer/optimizer.ts';
+export { learningRateAt, learningRates, type LearningRateSchedule } from './optimizer/schedule.ts';
 export type { ModelOptions, Parameter, Role } from './parameters.ts';
 export type { Unsupported } from './path.ts';
 export type { Elements } from './session.ts';
@@ -20,6 +21,10 @@ export {
   type TrainingManifest,
   type TrainingOptions,
 } from './training/manifest.ts';
+export type { ClippingMethod, PrivacyOptions } from './training/private/clipped.ts';
+export { privateUpdates, type PrivateUpdatesCall } from './training/private/epoch.ts';
+export { poissonLots, type Lots } from './training/private/lots.ts';
+export { gaussianNoise } from './training/private/noise.ts';
 export {
   initialSlots,
   Trainer,

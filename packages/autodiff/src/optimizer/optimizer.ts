@@ -1,52 +1,52 @@
 import type { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
 
-/** Stochastic gradient descent as in torch.optim.SGD. */
-export interface SgdOptions {
-  readonly kind: 'sgd';
-  /** @default 0 */
-  readonly momentum?: number;
-  /** Share of the gradient kept out of the momentum. @default 0 */
-  readonly dampening?: number;
-  /** @default false */
-  readonly nesterov?: boolean;
-  /** L2 penalty added to the gradient. @default 0 */
-  readonly weightDecay?: number;
-}
+export type {
+  AdagradOptions,
+  AdamOptions,
+  ClipOptions,
+  GradientOptions,
+  LambOptions,
+  LionOptions,
+  OptimizerOptions,
+  RmspropOptions,
+  SgdOptions,
+  YogiOptions,
+} from './options.ts';
 
-/** Adam as in torch.optim.Adam (Kingma and Ba 2015, algorithm 1); `adamw` decays weights apart. */
-export interface AdamOptions {
-  readonly kind: 'adam' | 'adamw';
-  /** @default 0.9 */
-  readonly beta1?: number;
-  /** @default 0.999 */
-  readonly beta2?: number;
-  /** @default 1e-8 */
-  readonly epsilon?: number;
-  /** @default 0; 0.01 for adamw */
-  readonly weightDecay?: number;
-}
+/** Numbers of one update by name. */
+export type Numbers = Readonly<Record<string, Value>>;
 
-export type OptimizerOptions = SgdOptions | AdamOptions;
-
-/** State of one update: flat vectors [parameters] and float64 scalars. */
+/** State of one update: flat float32 vectors [elements] and float32 numbers. */
 export interface UpdateContext {
   readonly b: Builder;
   readonly parameters: Value;
   readonly gradient: Value;
   readonly slots: readonly Value[];
-  /** Updates done before this one, int64 scalar. */
-  readonly stepCount: Value;
-  /** `learning_rate` and what `hyperparameters` names, float64 scalars. */
-  readonly hyper: Readonly<Record<string, Value>>;
+  /** What {@link Optimizer.numbers} gave, for this update. */
+  readonly numbers: Numbers;
+  /** The further vectors that {@link Optimizer.vectors} names. */
+  readonly vectors?: Numbers;
+  /** Lengths of the tensors that make up the vector. */
+  readonly sizes: readonly number[];
 }
 
 /** One optimizer with its options, ready to be written into a graph. */
 export interface Optimizer {
-  /** Names of its state vectors, each as long as the parameters and zero at the start. */
+  /** Names of its state vectors, each as long as the parameters that move. */
   readonly slots: readonly string[];
+  /** What the elements of a slot are before the first update. @default 0 for each */
+  readonly starts?: Readonly<Record<string, number>>;
   /** Numbers that stay inputs of the graph, with their defaults. */
   readonly hyperparameters: Readonly<Record<string, number>>;
+  /** Names of further vectors that are inputs of the graph, each as long as the parameters that move. */
+  readonly vectors?: readonly string[];
+  /**
+   * The numbers of an update as float32, from `learning_rate` and the hyperparameters and the number
+   * `t` of the update, from 1; all float64. Where `t` or the rate is a list [updates], what depends on
+   * it is one too: so the numbers of many updates are made at once, outside of their loop.
+   */
+  readonly numbers: (b: Builder, hyper: Numbers, t: Value) => Numbers;
   readonly update: (c: UpdateContext) => {
     readonly parameters: Value;
     readonly slots: readonly Value[];
@@ -54,9 +54,37 @@ export interface Optimizer {
 }
 
 /**
- * A float64 scalar as float32 beside vectors. Scalars are combined in double, as PyTorch does:
- * 1 − 0.999 in float32 is wrong in the fifth digit.
+ * Float64 numbers as float32 beside vectors. They are combined in double, as PyTorch does: 1 − 0.999 in
+ * float32 is wrong in the fifth digit.
  */
-export function toFloat(b: Builder, scalar: Value): Value {
-  return b.op('Cast', [scalar], { to: 1 });
+export function toFloats(b: Builder, numbers: Numbers): Numbers {
+  return Object.fromEntries(
+    Object.entries(numbers).map(([name, value]) => [name, b.op('Cast', [value], { to: 1 })]),
+  );
+}
+
+/** 1 − x in double. */
+export function oneMinus(b: Builder, x: Value): Value {
+  return b.op('Sub', [b.scalar(1, x), x]);
+}
+
+/** β·before + rest·now. */
+export function blend(
+  b: Builder,
+  before: Value,
+  now: Value,
+  [beta, rest]: readonly [Value, Value],
+) {
+  return b.op('Add', [b.op('Mul', [before, beta]), b.op('Mul', [now, rest])]);
+}
+
+/** The gradient with decay·parameters added, or as it is without a decay. */
+export function decayed({ b, gradient, parameters, numbers }: UpdateContext): Value {
+  const decay = numbers['weight_decay'];
+  return decay === undefined ? gradient : b.op('Add', [gradient, b.op('Mul', [parameters, decay])]);
+}
+
+/** A hyperparameter that leaves no trace in the graph while it is 0. */
+export function unlessZero(name: string, value: number | undefined): Record<string, number> {
+  return value === undefined || value === 0 ? {} : { [name]: value };
 }

@@ -1,52 +1,37 @@
 import type { Optimizer, SgdOptions, UpdateContext } from './optimizer.ts';
-import { toFloat } from './optimizer.ts';
+import { decayed, oneMinus, toFloats, unlessZero } from './optimizer.ts';
 
 /** Options that are zero leave no trace in the graph. */
 export function sgd(options: SgdOptions): Optimizer {
-  const { momentum = 0, dampening = 0, nesterov = false, weightDecay = 0 } = options;
+  const { momentum = 0, dampening = 0, nesterov = false } = options;
   return {
     slots: momentum === 0 ? [] : ['momentum_buffer'],
     hyperparameters: {
-      ...(weightDecay === 0 ? {} : { weight_decay: weightDecay }),
-      ...(momentum === 0 ? {} : { momentum }),
-      ...(dampening === 0 ? {} : { dampening }),
+      ...unlessZero('weight_decay', options.weightDecay),
+      ...unlessZero('momentum', momentum),
+      ...(momentum === 0 ? {} : unlessZero('dampening', dampening)),
+    },
+    numbers: (b, hyper, t) => {
+      const { dampening: part, ...plain } = hyper;
+      if (part === undefined) return toFloats(b, plain);
+      // PyTorch starts the buffer with the whole first gradient, undampened.
+      const isFirst = b.op('Equal', [t, b.scalar(1, t)]);
+      const share = b.op('Where', [isFirst, b.scalar(1, t), oneMinus(b, part)]);
+      return toFloats(b, { ...plain, share });
     },
     update: (c) => {
-      const { b, parameters, hyper } = c;
-      const decay = hyper['weight_decay'];
-      const decayed =
-        decay === undefined
-          ? c.gradient
-          : b.op('Add', [c.gradient, b.op('Mul', [parameters, toFloat(b, decay)])]);
-      const { direction, slots } = momentumStep({ ...c, gradient: decayed }, nesterov);
-      const rate = toFloat(b, hyper['learning_rate']!);
-      return { parameters: b.op('Sub', [parameters, b.op('Mul', [direction, rate])]), slots };
+      const { direction, slots } = momentumStep({ ...c, gradient: decayed(c) }, nesterov);
+      const move = c.b.op('Mul', [direction, c.numbers['learning_rate']]);
+      return { parameters: c.b.op('Sub', [c.parameters, move]), slots };
     },
   };
 }
 
-function momentumStep(
-  { b, gradient, slots: [buffer], hyper, stepCount }: UpdateContext,
-  nesterov: boolean,
-) {
-  const momentum = hyper['momentum'];
+function momentumStep({ b, gradient, slots: [buffer], numbers }: UpdateContext, nesterov: boolean) {
+  const { momentum, share } = numbers;
   if (buffer === undefined || momentum === undefined) return { direction: gradient, slots: [] };
-  const kept = b.op('Mul', [buffer, toFloat(b, momentum)]);
-  const next = b.op('Add', [kept, dampened()]);
-  const ahead = (): typeof next =>
-    b.op('Add', [gradient, b.op('Mul', [next, toFloat(b, momentum)])]);
-  return { direction: nesterov ? ahead() : next, slots: [next] };
-
-  // PyTorch starts the buffer with the whole first gradient, undampened.
-  function dampened(): typeof gradient {
-    const dampening = hyper['dampening'];
-    if (dampening === undefined) return gradient;
-    const isFirst = b.op('Equal', [
-      stepCount,
-      b.constant({ dtype: 'int64', dims: [], bytes: new Uint8Array(8) }),
-    ]);
-    const one = b.scalar(1, dampening);
-    const share = b.op('Where', [isFirst, one, b.op('Sub', [one, dampening])]);
-    return b.op('Mul', [gradient, toFloat(b, share)]);
-  }
+  const part = share === undefined ? gradient : b.op('Mul', [gradient, share]);
+  const next = b.op('Add', [b.op('Mul', [buffer, momentum]), part]);
+  const direction = nesterov ? b.op('Add', [gradient, b.op('Mul', [next, momentum])]) : next;
+  return { direction, slots: [next] };
 }

@@ -11,8 +11,9 @@ import { optimizerOf } from '../optimizer/registry.ts';
 import { movedParameters, parameterCount } from '../parameters.ts';
 import { gradientPath, unsupportedNodes } from '../path.ts';
 import { refusal } from '../unsupported.ts';
-import type { Plan } from './core.ts';
+import { forward, type Plan } from './core.ts';
 import { epochGraph, evaluateGraph, stepGraph } from './graphs.ts';
+import { clippingMethod, privacyNumbers } from './private/clipped.ts';
 import {
   ENGINE_VERSION,
   type DataSpec,
@@ -26,10 +27,11 @@ import {
  *
  * Throws what reading a model throws (MODEL_UNREADABLE …), MODEL_NO_PARAMETERS,
  * MODEL_UNSUPPORTED_OPERATOR with every such node at once, MODEL_VALUE_UNKNOWN for an unknown output,
- * MODEL_OUTPUT_UNFIT when the output does not fit the loss, TRAINING_OPTIONS_INVALID.
+ * MODEL_OUTPUT_UNFIT when the output does not fit the loss, TRAINING_OPTIONS_INVALID, and with
+ * `privacy` what {@link clippingMethod} throws.
  */
 export function buildTraining(bytes: Uint8Array, options: TrainingOptions): TrainingArtifacts {
-  const optimizer = optimizerOf(options.optimizer);
+  const optimizer = optimizerOf(options.optimizer, options);
   const loss = lossOf(options.loss);
   const model = loadModel(bytes, options);
   const moved = movedParameters(model.parameters);
@@ -49,6 +51,16 @@ export function buildTraining(bytes: Uint8Array, options: TrainingOptions): Trai
     );
   }
   const inputs = model.graph.inputs.map(dataSpec);
+  const labels = { name: 'labels', dtype: loss.labelDtype, shape: labelShape };
+  const base: Plan = {
+    ...formsOf(model, options.runningVariance ?? 'torch'),
+    loss,
+    optimizer,
+    output: output.name,
+    outputShape: output.shape,
+  };
+  const { privacy } = options;
+  const clipping = privacy && clippingMethod(base, privacy, { inputs, labels }, forward);
   const manifest: TrainingManifest = {
     engine: ENGINE_VERSION,
     sourceSha256: toHex(sha256(bytes)),
@@ -58,7 +70,7 @@ export function buildTraining(bytes: Uint8Array, options: TrainingOptions): Trai
     optimizer: options.optimizer,
     output: { name: output.name, dtype: 'float32', shape: output.shape },
     inputs,
-    labels: { name: 'labels', dtype: loss.labelDtype, shape: labelShape },
+    labels,
     ...(loss.labelRule === undefined ? {} : { labelRule: loss.labelRule(output.shape) }),
     parameters: model.parameters,
     parameterCount: parameterCount(model.parameters),
@@ -67,17 +79,14 @@ export function buildTraining(bytes: Uint8Array, options: TrainingOptions): Trai
     batchNorm: options.batchNorm ?? 'asExported',
     runningVariance: options.runningVariance ?? 'torch',
     slots: optimizer.slots,
-    hyperparameters: optimizer.hyperparameters,
+    ...(optimizer.starts === undefined ? {} : { slotStarts: optimizer.starts }),
+    ...(options.clip === undefined ? {} : { clip: options.clip }),
+    ...(optimizer.vectors === undefined ? {} : { vectors: optimizer.vectors }),
+    ...(clipping === undefined ? {} : { privacy: { ...privacy!, method: clipping } }),
+    hyperparameters: { ...optimizer.hyperparameters, ...(privacy && privacyNumbers(privacy)) },
     feeds: inputs.map(({ name }) => `input:${name}`),
   };
-  const plan = {
-    ...formsOf(model, manifest.runningVariance),
-    loss,
-    optimizer,
-    output: output.name,
-    outputShape: output.shape,
-    manifest,
-  };
+  const plan = { ...base, ...(clipping === undefined ? {} : { clipping }), manifest };
   const file = (graph: ReturnType<typeof stepGraph>): Uint8Array =>
     writeModel(graph, { producer: 'medley', version: ENGINE_VERSION });
   return {

@@ -6,9 +6,10 @@ import { place } from '../graph/place.ts';
 import type { Shape } from '../graph/shape.ts';
 import type { Loss } from '../loss/loss.ts';
 import type { Model } from '../model.ts';
-import type { Optimizer } from '../optimizer/optimizer.ts';
+import type { Numbers, Optimizer } from '../optimizer/optimizer.ts';
 import { movedParameters, parameterCount } from '../parameters.ts';
 import { gradientPath } from '../path.ts';
+import { clippedGradients, noised, privacyInputs, type ClippingMethod } from './private/clipped.ts';
 
 /** What the graphs of one training have in common. */
 export interface Plan {
@@ -22,6 +23,8 @@ export interface Plan {
   /** Name of the output in the model. */
   readonly output: string;
   readonly outputShape: Shape;
+  /** How gradients are clipped by example; absent where they are not. */
+  readonly clipping?: ClippingMethod;
 }
 
 /** The values a forward pass is fed with. */
@@ -38,8 +41,13 @@ export interface Batch {
 /** The state an update moves on. */
 export interface State {
   readonly slots: readonly Value[];
-  readonly stepCount: Value;
-  readonly hyper: Readonly<Record<string, Value>>;
+  readonly hyper: Numbers;
+  /** What {@link Optimizer.numbers} gave, for this update. */
+  readonly numbers: Numbers;
+  /** What {@link Optimizer.vectors} names, each [trainableCount]. */
+  readonly vectors: Numbers;
+  /** What is added to the clipped sum, [trainableCount]; there where gradients are clipped. */
+  readonly noise?: Value;
 }
 
 /** The flat vector cut into tensors, in the order of the model's parameters. */
@@ -81,17 +89,43 @@ export function forward(b: Builder, plan: Plan, graph: Graph, batch: Batch) {
 
 /** One update: forward, backward, optimizer. */
 export function update(b: Builder, plan: Plan, batch: Batch, state: State) {
+  const { gradient, loss, buffers, norms } =
+    plan.clipping === undefined
+      ? meanGradient(b, plan, batch)
+      : privateGradient(b, plan, batch, state);
+  const before = trainableOf(b, plan.model, batch.parameters);
+  const sizes = movedParameters(plan.model.parameters).map(({ count }) => count);
+  const next = plan.optimizer.update({ b, ...state, parameters: before, gradient, sizes });
+  const flat = buffers.length === 0 ? next.parameters : flatten(b, [next.parameters, ...buffers]);
+  return { parameters: flat, slots: next.slots, gradient, loss, norms };
+}
+
+interface Found {
+  /** What the optimizer sees, flat, [trainableCount]. */
+  readonly gradient: Value;
+  readonly loss: Value;
+  /** Running statistics after the batch, in the order of the vector. */
+  readonly buffers: readonly Value[];
+  /** L2 norms of the examples' gradients, [rows]; there where gradients are clipped. */
+  readonly norms?: Value;
+}
+
+/** The gradient of the batch's mean loss. */
+function meanGradient(b: Builder, plan: Plan, batch: Batch): Found {
   const { placed, parameters, mean } = forward(b, plan, plan.training, batch);
   const moved = parameters.slice(0, movedParameters(plan.model.parameters).length);
   const sources = moved.map(({ name }) => name);
   const path = gradientPath(b, placed, sources, [mean.name]);
   const seeds = new Map([[mean.name, b.scalar(1)]]);
   const gradient = flatten(b, differentiate(b, path, seeds, moved));
-  const before = trainableOf(b, plan.model, batch.parameters);
-  const next = plan.optimizer.update({ b, ...state, parameters: before, gradient });
-  const buffers = nextBuffers(plan, parameters, placed.values);
-  const flat = buffers.length === 0 ? next.parameters : flatten(b, [next.parameters, ...buffers]);
-  return { parameters: flat, slots: next.slots, gradient, loss: mean };
+  return { gradient, loss: mean, buffers: nextBuffers(plan, parameters, placed.values) };
+}
+
+/** Σ clip(∇ᵢ) and noise, over the lot size; models with running statistics do not come here. */
+function privateGradient(b: Builder, plan: Plan, batch: Batch, state: State): Found {
+  const { clip, lotSize } = privacyInputs(b, state.hyper);
+  const { sum, norms, loss } = clippedGradients({ b, plan, batch, clip, run: forward });
+  return { gradient: noised(b, sum, state.noise!, lotSize), loss, norms, buffers: [] };
 }
 
 /** The part of the flat vector that the optimizer moves. */

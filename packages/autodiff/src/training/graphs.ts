@@ -1,8 +1,9 @@
 import { Builder } from '../graph/builder.ts';
 import type { Graph, Value } from '../graph/graph.ts';
 import type { Dim } from '../graph/shape.ts';
-import { boolTensor } from '../graph/tensor.ts';
+import { boolTensor, intTensor } from '../graph/tensor.ts';
 import { infer } from '../ops/registry.ts';
+import type { Numbers } from '../optimizer/optimizer.ts';
 import { forward, update, type Plan } from './core.ts';
 import type { TrainingManifest } from './manifest.ts';
 
@@ -11,15 +12,26 @@ export interface GraphPlan extends Plan {
   readonly manifest: TrainingManifest;
 }
 
-/** Graph inputs that `step` and `epoch` have in common. */
-function stateInputs(b: Builder, { manifest }: GraphPlan) {
+/** Graph inputs that `step` and `epoch` have in common; `rates` is the shape of the learning rate. */
+function stateInputs(b: Builder, { manifest, optimizer }: GraphPlan, rates: readonly Dim[]) {
   const { parameterCount, trainableCount } = manifest;
-  const scalars = ['learning_rate', ...Object.keys(manifest.hyperparameters)];
   const parameters = b.input('parameters', 'float32', [parameterCount]);
   const slots = manifest.slots.map((name) => b.input(name, 'float32', [trainableCount]));
   const stepCount = b.input('step_count', 'int64', []);
-  const hyper = Object.fromEntries(scalars.map((name) => [name, b.input(name, 'float64', [])]));
-  return { parameters, slots, stepCount, hyper };
+  const learningRate = b.input('learning_rate', 'float64', rates);
+  const hyper = Object.fromEntries(
+    Object.keys(manifest.hyperparameters).map((name) => [name, b.input(name, 'float64', [])]),
+  );
+  const vectors = Object.fromEntries(
+    (optimizer.vectors ?? []).map((name) => [name, b.input(name, 'float32', [trainableCount])]),
+  );
+  return {
+    parameters,
+    slots,
+    stepCount,
+    hyper: { ...hyper, learning_rate: learningRate },
+    vectors,
+  };
 }
 
 /** The data as graph inputs; `rows` replaces the batch size where the whole data set is fed. */
@@ -37,11 +49,12 @@ function dataInputs(b: Builder, { manifest }: GraphPlan, rows?: Dim) {
 /** One update on one batch. */
 export function stepGraph(plan: GraphPlan): Graph {
   const b = new Builder(infer);
-  const { parameters, ...state } = stateInputs(b, plan);
+  const { parameters, stepCount, ...state } = stateInputs(b, plan, []);
+  const numbers = plan.optimizer.numbers(b, state.hyper, updateNumber(b, stepCount));
   const data = dataInputs(b, plan);
   const weights = b.input('sample_weights', 'float32', [plan.manifest.labels.shape[0]!]);
   const noise = noiseInput(b, plan, [plan.manifest.trainableCount]);
-  const next = update(b, plan, { parameters, ...data, weights }, { ...state, ...noise });
+  const next = update(b, plan, { parameters, ...data, weights }, { ...state, numbers, ...noise });
   return b.graph('step', [
     b.named(next.parameters, 'next_parameters'),
     ...next.slots.map((slot, i) => b.named(slot, `next_${plan.manifest.slots[i]!}`)),
@@ -49,6 +62,15 @@ export function stepGraph(plan: GraphPlan): Graph {
     b.named(next.loss, 'loss'),
     ...(next.norms === undefined ? [] : [b.named(next.norms, 'norms')]),
   ]);
+}
+
+/** The number of the update after `stepCount` others, from 1, float64. */
+function updateNumber(b: Builder, stepCount: Value): Value {
+  return b.op('Cast', [b.op('Add', [stepCount, scalarInt(b, 1)])], { to: 11 });
+}
+
+function scalarInt(b: Builder, value: number): Value {
+  return b.constant(intTensor([], [value]));
 }
 
 /** What is added to the clipped sums, an input where gradients are clipped by example. */
@@ -62,7 +84,7 @@ function noiseInput(b: Builder, { clipping }: Plan, shape: readonly Dim[]): { no
  */
 export function epochGraph(plan: GraphPlan): Graph {
   const b = new Builder(infer);
-  const { parameters, slots, stepCount, hyper } = stateInputs(b, plan);
+  const { parameters, slots, stepCount, hyper, vectors } = stateInputs(b, plan, ['steps']);
   const order = b.input('order', 'int32', ['order']);
   const weights = b.input('sample_weights', 'float32', ['order']);
   const batchSize = b.input('batch_size', 'int64', [1]);
@@ -74,7 +96,12 @@ export function epochGraph(plan: GraphPlan): Graph {
   const [orders, rowWeights] = [byStep(order), byStep(weights)];
   const steps = b.op('Squeeze', [b.op('Shape', [orders], { start: 0, end: 1 }), b.ints([0])]);
   const noise = noiseInput(b, plan, ['steps', plan.manifest.trainableCount]);
-  const body = loopBody(plan, b, { orders, rowWeights, data, stepCount, hyper, ...noise });
+  const range = b.op('Range', [scalarInt(b, 0), steps, scalarInt(b, 1)]);
+  const t = updateNumber(b, b.op('Add', [range, stepCount]));
+  // Made for all updates at once, so that the loop only reads them.
+  const numbers = plan.optimizer.numbers(b, hyper, b.adopt({ ...t, shape: ['steps'] }));
+  const outer = { orders, rowWeights, data, hyper, numbers, vectors, ...noise };
+  const body = loopBody(plan, b, outer);
   const carried = [parameters, ...slots];
   const isTrue = b.constant(boolTensor([], [true]));
   const results = b
@@ -93,8 +120,10 @@ interface Outer {
   readonly orders: Value;
   readonly rowWeights: Value;
   readonly data: { readonly inputs: ReadonlyMap<string, Value>; readonly labels: Value };
-  readonly stepCount: Value;
-  readonly hyper: Readonly<Record<string, Value>>;
+  readonly hyper: Numbers;
+  /** Those that change from update to update are lists [steps]. */
+  readonly numbers: Numbers;
+  readonly vectors: Numbers;
   /** [steps, trainableCount] */
   readonly noise?: Value;
 }
@@ -119,9 +148,15 @@ function loopBody(plan: GraphPlan, outer: Builder, o: Outer): Graph {
     labels: pick(o.data.labels, manifest.labels.shape),
     weights: b.op('Gather', [o.rowWeights, iteration], { axis: 0 }),
   };
-  const stepCount = b.op('Add', [o.stepCount, iteration]);
+  const numbers = Object.fromEntries(
+    Object.entries(o.numbers).map(([name, value]) => [
+      name,
+      value.shape?.length === 0 ? value : b.op('Gather', [value, iteration], { axis: 0 }),
+    ]),
+  );
   const noise = o.noise && { noise: b.op('Gather', [o.noise, iteration], { axis: 0 }) };
-  const next = update(b, plan, batch, { slots, stepCount, hyper: o.hyper, ...noise });
+  const { hyper, vectors } = o;
+  const next = update(b, plan, batch, { slots, hyper, numbers, vectors, ...noise });
   return b.graph('epoch_step', [
     b.named(condition, 'go_on'),
     b.named(next.parameters, 'body_parameters'),

@@ -4,7 +4,7 @@ import type { Shape } from '../graph/shape.ts';
 import type { LabelRule, LossName, LossOptions, LossRecord } from '../loss/loss.ts';
 import type { ModelOptions, Parameter } from '../parameters.ts';
 import type { ClippingMethod, PrivacyOptions } from './private/clipped.ts';
-import type { OptimizerOptions } from '../optimizer/optimizer.ts';
+import type { ClipOptions, GradientOptions, OptimizerOptions } from '../optimizer/optimizer.ts';
 
 /** Version of the graphs this engine writes; part of every manifest. */
 export const ENGINE_VERSION = 'medley-autodiff/1';
@@ -43,6 +43,12 @@ export interface TrainingManifest {
   readonly runningVariance: RunningVariance;
   /** Names of the optimizer's state vectors; each has `trainableCount` elements. */
   readonly slots: readonly string[];
+  /** What the elements of a slot are at the start, where it is not 0. */
+  readonly slotStarts?: Readonly<Record<string, number>>;
+  /** Bound on the gradient that the optimizer sees; its limit is the hyperparameter `clip_limit`. */
+  readonly clip?: ClipOptions;
+  /** Names of further vectors that an update takes, each with `trainableCount` elements. */
+  readonly vectors?: readonly string[];
   /** How gradients are clipped by example; absent where they are not. */
   readonly privacy?: PrivacyOptions & { readonly method: ClippingMethod };
   /** Numbers that may be changed from step to step, with their defaults. */
@@ -63,7 +69,7 @@ export interface TrainingArtifacts {
 }
 
 /** Options of a training. */
-export interface TrainingOptions extends ModelOptions {
+export interface TrainingOptions extends ModelOptions, GradientOptions {
   readonly loss: LossName | LossOptions;
   readonly optimizer: OptimizerOptions;
   /** Name of the output to compare with the labels. @default the model's only float output, or its first */

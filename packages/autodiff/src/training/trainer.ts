@@ -2,6 +2,8 @@ import { MedleyError } from '@medley/kit';
 import { Session, type RuntimeTensor } from '../session.ts';
 import { rowsOf, type Inputs, type Rows, type TensorInput } from './feed.ts';
 import { checkFinite, checkLosses } from './finite.ts';
+import { noVectors, rateFeed, vectorFeeds, type UpdateVectors } from './update.ts';
+import { checkPrivacy, noiseFeed } from './private/feed.ts';
 import type { TrainingArtifacts, TrainingManifest } from './manifest.ts';
 
 /** Model and optimizer state between calls; vectors are flat in manifest order. */
@@ -15,12 +17,17 @@ export interface TrainingState {
 }
 
 /** What every training call takes beside the state. */
-export interface TrainingCall extends TrainingState {
+export interface TrainingCall extends TrainingState, UpdateVectors {
   readonly inputs: Inputs;
   readonly labels: TensorInput;
   readonly learningRate: number;
   /** Other numbers of the optimizer by their manifest names, where they differ from its defaults. */
   readonly hyperparameters?: Readonly<Record<string, number>>;
+  /**
+   * What is added to the clipped sums, for a training with `privacy` only: [trainableCount] for each
+   * step, one after another, of standard deviation noise multiplier × clip norm; see `gaussianNoise`.
+   */
+  readonly noise?: Float32Array;
 }
 
 export interface StepCall extends TrainingCall {
@@ -28,7 +35,9 @@ export interface StepCall extends TrainingCall {
   readonly sampleWeights?: Float32Array;
 }
 
-export interface EpochCall extends TrainingCall {
+export interface EpochCall extends Omit<TrainingCall, 'learningRate'> {
+  /** One for all updates, or one for each; see `learningRates`. */
+  readonly learningRate: number | Float64Array;
   /** Row indices in the order of use. When it is no multiple of `batchSize`, the last batch is smaller. */
   readonly order: Int32Array;
   /** Rows of one update, at least 1. */
@@ -44,6 +53,8 @@ export interface RowsCall {
   readonly labels: TensorInput;
   /** Weight of each row in the mean. @default all 1 */
   readonly sampleWeights?: Float32Array;
+  /** See {@link TrainingCall.noise}. */
+  readonly noise?: Float32Array;
 }
 
 export interface Evaluation {
@@ -56,9 +67,14 @@ export interface Evaluation {
   readonly meanLoss: number;
 }
 
-/** Zeros for the state vectors of a fresh optimizer; owned by the caller. */
+/** The state vectors of a fresh optimizer; owned by the caller. */
 export function initialSlots(manifest: TrainingManifest): Float32Array {
-  return new Float32Array(manifest.slots.length * manifest.trainableCount);
+  const { slots, slotStarts, trainableCount } = manifest;
+  const state = new Float32Array(slots.length * trainableCount);
+  slots.forEach((name, i) =>
+    state.fill(slotStarts?.[name] ?? 0, i * trainableCount, (i + 1) * trainableCount),
+  );
+  return state;
 }
 
 /**
@@ -97,6 +113,7 @@ export class Trainer {
       ...this.#stateFeeds(call),
       ...rows.feeds,
       sample_weights: floats(weights, [rows.count]),
+      ...noiseFeed(this.manifest, call.noise),
     };
     const results = await session.run(feeds, this.#stateOutputs('loss'));
     const loss = (results['loss']!.data as Float32Array)[0]!;
@@ -116,10 +133,12 @@ export class Trainer {
     const { order, weights, steps } = batches(call, rows, this.manifest);
     const session = await this.#session('epoch');
     const feeds = {
-      ...this.#stateFeeds(call),
+      ...this.#stateFeeds({ ...call, learningRate: 0 }),
+      learning_rate: rateFeed(call.learningRate, steps),
       ...rows.feeds,
       order: { dtype: 'int32', dims: [order.length], data: order },
       sample_weights: floats(weights, [weights.length]),
+      ...noiseFeed(this.manifest, call.noise, steps),
       batch_size: { dtype: 'int64', dims: [1], data: BigInt64Array.of(BigInt(call.batchSize)) },
     };
     const results = await session.run(feeds, this.#stateOutputs('losses'));
@@ -132,18 +151,25 @@ export class Trainer {
    * The mean loss of rows and its gradient, [trainableCount] in manifest order; no update is made. Throws what
    * {@link step} throws.
    */
-  async gradient(
-    call: RowsCall,
-  ): Promise<{ readonly gradient: Float32Array; readonly loss: number }> {
+  async gradient(call: RowsCall): Promise<{
+    readonly gradient: Float32Array;
+    readonly loss: number;
+    /** With `privacy`: L2 norm of each row's gradient before clipping. */
+    readonly norms?: Float32Array;
+  }> {
     const rows = rowsOf(this.manifest, call.inputs, call.labels);
-    const state = { ...call, slots: initialSlots(this.manifest), stepCount: 0, learningRate: 0 };
+    const start = { slots: initialSlots(this.manifest), stepCount: 0, learningRate: 0 };
+    const state = { ...call, ...start, ...noVectors(this.manifest) };
     const weights = floats(weightsOf(call.sampleWeights, rows.count), [rows.count]);
     const session = await this.#session('step');
-    const feeds = { ...this.#stateFeeds(state), ...rows.feeds, sample_weights: weights };
-    const results = await session.run(feeds, ['gradient', 'loss']);
+    const noise = noiseFeed(this.manifest, call.noise);
+    const feeds = { ...this.#stateFeeds(state), ...rows.feeds, sample_weights: weights, ...noise };
+    const isPrivate = this.manifest.privacy !== undefined;
+    const results = await session.run(feeds, ['gradient', 'loss', ...(isPrivate ? ['norms'] : [])]);
     const loss = (results['loss']!.data as Float32Array)[0]!;
     checkLosses([loss]);
-    return { gradient: results['gradient']!.data as Float32Array, loss };
+    const norms = isPrivate && { norms: results['norms']!.data as Float32Array };
+    return { gradient: results['gradient']!.data as Float32Array, loss, ...norms };
   }
 
   /** Outputs and losses of rows. Throws TRAINING_DATA_INVALID, MODEL_PARAMETERS_MISMATCH, TRAINING_RUNTIME. */
@@ -183,8 +209,13 @@ export class Trainer {
 
   async #epochAndTail(call: EpochCall, tail: number): ReturnType<Trainer['epoch']> {
     const full = call.order.length - tail;
+    const { learningRate: rate } = call;
     const part = (from: number, to: number, batchSize: number): EpochCall => ({
       ...call,
+      learningRate:
+        typeof rate === 'number'
+          ? rate
+          : rate.subarray(from / call.batchSize, Math.ceil(to / call.batchSize)),
       batchSize,
       order: call.order.subarray(from, to),
       ...(call.sampleWeights === undefined
@@ -233,6 +264,7 @@ export class Trainer {
     }
     const feeds: Record<string, RuntimeTensor> = {
       parameters: this.#parameterFeed(call.parameters),
+      ...vectorFeeds(this.manifest, call),
     };
     slots.forEach((name, i) => {
       feeds[name] = floats(call.slots.subarray(i * trainableCount, (i + 1) * trainableCount), [
@@ -252,6 +284,7 @@ export class Trainer {
       ...call.hyperparameters,
       learning_rate: call.learningRate,
     };
+    checkPrivacy(this.manifest, numbers);
     for (const [name, value] of Object.entries(numbers)) {
       if (!Number.isFinite(value))
         throw new MedleyError('TRAINING_OPTIONS_INVALID', `${name} must be finite`);

@@ -1,0 +1,33 @@
+import type { Builder } from '../graph/builder.ts';
+import type { Value } from '../graph/graph.ts';
+
+/** The flat vector cut into its tensors, each as a vector. */
+function cut(b: Builder, flat: Value, sizes: readonly number[]): readonly Value[] {
+  if (sizes.length === 1) return [flat];
+  return b.many('Split', [flat, b.ints(sizes)], { axis: 0 }, sizes.length);
+}
+
+/** Lengths of the tensors of a flat vector, [tensors]. */
+export function tensorNorms(b: Builder, flat: Value, sizes: readonly number[]): Value {
+  const norms = cut(b, flat, sizes).map((part) =>
+    b.op('ReduceL2', [part, b.ints([0])], { keepdims: 1 }),
+  );
+  return norms.length === 1 ? norms[0]! : b.op('Concat', norms, { axis: 0 });
+}
+
+/** The flat vector with each tensor times its factor of `factors` [tensors]. */
+export function perTensor(
+  b: Builder,
+  flat: Value,
+  factors: Value,
+  sizes: readonly number[],
+): Value {
+  if (sizes.length === 1) return b.op('Mul', [flat, factors]);
+  const each = cut(
+    b,
+    factors,
+    sizes.map(() => 1),
+  );
+  const parts = cut(b, flat, sizes).map((part, i) => b.op('Mul', [part, each[i]]));
+  return b.op('Concat', parts, { axis: 0 });
+}
