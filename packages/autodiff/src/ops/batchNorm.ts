@@ -2,6 +2,7 @@ import type { Builder } from '../graph/builder.ts';
 import { dims, floatOf, intOf, type Value } from '../graph/graph.ts';
 import type { InferContext, Inferred, Maybe } from '../graph/infer.ts';
 import type { GradientContext, GradientRule, Operator } from '../graph/operator.ts';
+import { affine, inverseRoot, sharers } from './moments.ts';
 
 function inferBatchNorm({ inputs, outputCount }: InferContext): readonly Inferred[] {
   const [x] = inputs;
@@ -26,11 +27,6 @@ function channelSum(b: Builder, value: Value): Value {
   return b.op('ReduceSum', [value, b.ints(axes)], { keepdims: 0 });
 }
 
-/** Elements of a channel, a scalar of the type of `x`. */
-function channelSize(b: Builder, x: Value, like: Value): Value {
-  return b.op('CastLike', [b.op('Div', [b.op('Size', [x]), b.op('Size', [like])]), x]);
-}
-
 /** The statistics that the node normalised by, each [C]. */
 function statisticsOf(c: GradientContext): { readonly mean: Value; readonly variance: Value } {
   const { b, inputs, outputs } = c;
@@ -38,7 +34,7 @@ function statisticsOf(c: GradientContext): { readonly mean: Value; readonly vari
   // With momentum 0 nothing of the old running statistics remains: the outputs are the batch's own.
   if (floatOf(c, 'momentum', 0.9) === 0) return { mean: outputs[1]!, variance: outputs[2]! };
   const x = inputs[0]!;
-  const size = channelSize(b, x, inputs[1]!);
+  const size = sharers(b, x, inputs[1]!);
   const mean = b.op('Div', [channelSum(b, x), size]);
   const centred = b.op('Sub', [x, perChannel(b, mean, x)]);
   const variance = b.op('Div', [channelSum(b, b.op('Mul', [centred, centred])), size]);
@@ -51,12 +47,12 @@ function statisticsOf(c: GradientContext): { readonly mean: Value; readonly vari
  * of x, whose large mean would cancel; only the last pass reads x itself, scaled down by 1/n.
  */
 const batchNorm: GradientRule = (c, [g]): readonly Maybe[] => {
+  if (g === undefined) return [];
   const { b, inputs, needs } = c;
   const [x, scale] = [inputs[0]!, inputs[1]!];
   const isTraining = intOf(c, 'training_mode', 0) === 1;
   const { mean, variance } = statisticsOf(c);
-  const epsilon = b.scalar(floatOf(c, 'epsilon', 1e-5), variance);
-  const inverse = b.op('Reciprocal', [b.op('Sqrt', [b.op('Add', [variance, epsilon])])]);
+  const inverse = inverseRoot(c, variance);
   const slope = b.op('Mul', [scale, inverse]);
   const scaled = (): Value => b.op('Mul', [g, perChannel(b, slope, x)]);
   if (!isTraining && needs[1] !== true) {
@@ -66,9 +62,9 @@ const batchNorm: GradientRule = (c, [g]): readonly Maybe[] => {
   const products = channelSum(b, b.op('Mul', [g, centred]));
   const dScale = b.op('Mul', [products, inverse]);
   if (!isTraining) return [needs[0] === true ? scaled() : undefined, dScale, sumIf(needs[2])];
-  const dBias = channelSum(b, g!);
+  const dBias = channelSum(b, g);
   if (needs[0] !== true) return [undefined, dScale, dBias];
-  const size = channelSize(b, x, scale);
+  const size = sharers(b, x, scale);
   const share = b.op('Neg', [b.op('Div', [slope, size])]);
   const pull = b.op('Mul', [b.op('Mul', [share, inverse]), dScale]);
   const shift = b.op('Mul', [share, dBias]);
@@ -78,16 +74,6 @@ const batchNorm: GradientRule = (c, [g]): readonly Maybe[] => {
     return need === true ? channelSum(b, g!) : undefined;
   }
 };
-
-/** scale·(x − mean) + shift per channel, in one pass of the runtime's own kernel. */
-function affine(
-  b: Builder,
-  x: Value,
-  { scale, shift, mean }: { readonly scale: Value; readonly shift: Value; readonly mean: Value },
-): Value {
-  const one = b.op('Expand', [b.scalar(1, x), b.shapeOf(scale)]);
-  return b.op('BatchNormalization', [x, scale, shift, mean, one], { epsilon: { float: 0 } });
-}
 
 /** BatchNormalization in both forms; running statistics are settings, replaced in training. */
 export const BATCH_NORM: readonly Operator[] = [

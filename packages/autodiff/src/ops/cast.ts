@@ -12,10 +12,12 @@ const identity: GradientRule = (_, [g]) => [g];
 // Inverted dropout: what was kept was divided by 1 − ratio.
 const dropout: GradientRule = ({ b, inputs: [x, ratio, training], demand }, [g]) => {
   if (constantOf(training)?.[0] !== 1) return [g];
-  const kept = 1 - (constantOf(ratio)?.[0] ?? 0.5);
   const mask = demand(1, 'bool', x!.shape!);
-  const scaled = kept === 0 ? b.scalar(0, g) : b.op('Div', [g, b.scalar(kept, g)]);
-  return [b.op('Where', [mask, scaled, b.scalar(0, g)])];
+  const zero = b.scalar(0, g);
+  const dropped = ratio === undefined ? b.scalar(0.5, g) : b.op('CastLike', [ratio, g]);
+  const scaled = b.op('Div', [g, b.op('Sub', [b.scalar(1, g), dropped])]);
+  // Where, not a product: with ratio 1 the quotient is infinite, and nothing is kept.
+  return [b.op('Where', [mask, scaled, zero])];
 };
 
 function inferDropout({ inputs: [x] }: InferContext): readonly Inferred[] {
@@ -25,11 +27,9 @@ function inferDropout({ inputs: [x] }: InferContext): readonly Inferred[] {
   ];
 }
 
-function refuseDropout({ inputs: [, ratio, training] }: InferContext): string | undefined {
-  const isDecided =
-    (training === undefined || training.tensor !== undefined) &&
-    (ratio === undefined || ratio.tensor !== undefined);
-  return isDecided ? undefined : 'its ratio or training mode is computed: make both constants';
+function refuseDropout({ inputs: [, , training] }: InferContext): string | undefined {
+  const isDecided = training === undefined || training.tensor !== undefined;
+  return isDecided ? undefined : 'its training mode is computed: make it a constant';
 }
 
 /** Cast, CastLike, Identity and Dropout: values pass, their type or presence changes. */

@@ -9,7 +9,11 @@ import { CONVOLUTION } from './convolution.ts';
 import { CONVOLUTION_TRANSPOSE } from './convolutionTranspose.ts';
 import { DEPTH } from './depth.ts';
 import { GATHER } from './gather.ts';
+import { INSTANCE_NORM } from './instanceNorm.ts';
 import { JOIN } from './join.ts';
+import { LAYER_NORM } from './layerNorm.ts';
+import { LOCAL_NORM } from './localNorm.ts';
+import { LOSS_NODE } from './lossNode.ts';
 import { MATRIX } from './matrix.ts';
 import { NARY } from './nary.ts';
 import { POOLING } from './pooling.ts';
@@ -32,7 +36,11 @@ const FAMILIES = [
   CONVOLUTION_TRANSPOSE,
   DEPTH,
   GATHER,
+  INSTANCE_NORM,
   JOIN,
+  LAYER_NORM,
+  LOCAL_NORM,
+  LOSS_NODE,
   MATRIX,
   NARY,
   POOLING,

@@ -154,7 +154,7 @@ describe('running statistics', () => {
       const next = await trainer.step({ ...start, inputs, labels, learningRate: 0 });
       return part(trainer, next.parameters, 'n.running_mean');
     });
-    await trained(network('training', 2), OPTIONS, async (trainer, start) => {
+    await trained(network('training', 2), { ...OPTIONS, unshare: false }, async (trainer, start) => {
       const next = await trainer.step({ ...start, inputs, labels, learningRate: 0 });
       // The second use sees normalised values, whose mean is the layer's bias.
       const bias = part(trainer, start.parameters, 'n.bias');

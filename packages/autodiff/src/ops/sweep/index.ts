@@ -3,6 +3,7 @@ import { CONVOLUTIONS } from './convolution.ts';
 import { CONTROL } from './control.ts';
 import { ELEMENTWISE } from './elementwise.ts';
 import { GATHER } from './gather.ts';
+import { LOSS_NODES } from './lossNode.ts';
 import { MATRIX } from './matrix.ts';
 import { NORMALISATION } from './normalisation.ts';
 import { POOLS } from './pooling.ts';
@@ -16,6 +17,7 @@ export const SWEEP: readonly Case[] = [
   ...CONVOLUTIONS,
   ...ELEMENTWISE,
   ...GATHER,
+  ...LOSS_NODES,
   ...MATRIX,
   ...NORMALISATION,
   ...POOLS,
