@@ -6,7 +6,10 @@ import type { LabelRule } from './loss.ts';
  * Throws TRAINING_DATA_INVALID, without naming a value.
  */
 export function checkLabels(rule: LabelRule | undefined, labels: ArrayLike<number | bigint>): void {
-  if (rule?.kind === 'survival') return checkSurvival(labels, rule.strata);
+  if (rule?.kind === 'survival') {
+    checkSurvival(labels, rule.strata);
+    return;
+  }
   const { isInside, form } = wanted(rule);
   for (let i = 0; i < labels.length; i++) {
     if (!isInside(Number(labels[i])))

@@ -46,7 +46,7 @@ function overlapOf(
   classes: readonly { p: number; t: number; w: number }[][],
 ): number {
   const { smooth = 1 } = options;
-  const isSquared = 'squared' in options && options.squared === true;
+  const isSquared = 'squared' in options && options.squared;
   const sums = classes.map((cells) => ({
     both: total(cells.map(({ p, t, w }) => w * p * t)),
     p: total(cells.map(({ p, w }) => w * (isSquared ? p * p : p))),
@@ -62,7 +62,7 @@ function overlapOf(
     p: total(all.map((s) => factor(s) * s.p)),
     t: total(all.map((s) => factor(s) * s.t)),
   });
-  if ('generalised' in options && options.generalised === true)
+  if ('generalised' in options && options.generalised)
     return 1 - index(add(sums, (s) => 1 / Math.max(s.t, 1) ** 2));
   if (options.perClass === true) return 1 - total(sums.map(index)) / sums.length;
   return 1 - index(add(sums, () => 1));

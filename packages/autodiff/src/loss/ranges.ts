@@ -30,16 +30,15 @@ const classes = {
   classWeights: list(from0),
   ignoreIndex: whole,
 };
-const overlap = {
-  activation: oneOf('sigmoid', 'softmax', 'none'),
+const placed = {
   classAxis: oneOf(-1, 1),
   smooth: from0,
   over: oneOf('sample', 'batch'),
   perClass: flag,
   skipsBackground: flag,
 };
+const overlap = { ...placed, activation: oneOf('sigmoid', 'softmax', 'none') };
 const diceShape = { squared: flag, generalised: flag };
-const { activation: _, ...placed } = overlap;
 const diceEntropy = { ...placed, ...diceShape, diceWeight: from0, entropyWeight: from0 };
 
 const SETTINGS: Readonly<Record<LossOptions['kind'], Readonly<Record<string, Check>>>> = {

@@ -25,18 +25,13 @@ export function adam(options: AdamOptions): Optimizer {
     slots: amsgrad ? [...MOMENTS, 'greatest_second_moment'] : MOMENTS,
     hyperparameters: hyperparameters(options, { epsilon: 1e-8, weightDecay }),
     numbers: (b, hyper, t) => {
-      const decay = hyper['weight_decay'];
-      const apart = kind === 'adamw' && decay !== undefined;
-      const { weight_decay: _, ...rest } = momentNumbers(b, hyper, t);
-      if (decay === undefined) return toFloats(b, rest);
-      return toFloats(
-        b,
-        apart ? { ...rest, shrink: shrinkage(b, hyper) } : { ...rest, weight_decay: decay },
-      );
+      const isApart = kind === 'adamw' && hyper['weight_decay'] !== undefined;
+      const shrink = isApart ? { shrink: shrinkage(b, hyper) } : {};
+      return toFloats(b, { ...momentNumbers(b, hyper, t), ...shrink });
     },
     update: (c) => {
       const { b, numbers, slots } = c;
-      const [m, v] = moments(c, decayed(c));
+      const [m, v] = moments(c, kind === 'adamw' ? c.gradient : decayed(c));
       const greatest = amsgrad ? b.op('Max', [slots[2], v]) : undefined;
       const step = b.op('Mul', [adaptive(c, m, greatest ?? v), numbers['step_size']]);
       const next = greatest === undefined ? [m, v] : [m, v, greatest];
@@ -72,11 +67,7 @@ export function lamb(options: LambOptions): Optimizer {
   return {
     slots: MOMENTS,
     hyperparameters: hyperparameters(options, { epsilon: 1e-6, weightDecay: options.weightDecay }),
-    numbers: (b, hyper, t) => {
-      const numbers = momentNumbers(b, hyper, t);
-      const { step_size: step, learning_rate: rate } = numbers;
-      return toFloats(b, { ...numbers, correction: b.op('Div', [step, rate]) });
-    },
+    numbers: (b, hyper, t) => toFloats(b, momentNumbers(b, hyper, t)),
     update: (c) => {
       const { b, numbers, parameters, sizes } = c;
       const [m, v] = moments(c, c.gradient);
@@ -133,20 +124,22 @@ function hyperparameters(
 }
 
 /**
- * `step_size` = rate·√c₂/c₁ and `floor` = ε·√c₂ with cᵢ = 1 − βᵢ^t, so that step_size·m/(√v + floor) is
+ * `correction` = √c₂/c₁, `step_size` = rate·√c₂/c₁ and `floor` = ε·√c₂ with cᵢ = 1 − βᵢ^t, so that step_size·m/(√v + floor) is
  * rate·(m/c₁)/(√(v/c₂) + ε) in fewer passes over the vectors.
  */
 function momentNumbers(b: Builder, hyper: Numbers, t: Value): Numbers {
   const { beta1, beta2, epsilon, learning_rate: rate, weight_decay: decay } = hyper;
   const [c1, c2] = [beta1, beta2].map((beta) => oneMinus(b, b.op('Pow', [beta, t])));
   const root = b.op('Sqrt', [c2]);
+  const correction = b.op('Div', [root, c1]);
   return {
     beta1: beta1!,
     beta2: beta2!,
     rest1: oneMinus(b, beta1!),
     rest2: oneMinus(b, beta2!),
     learning_rate: rate!,
-    step_size: b.op('Div', [b.op('Mul', [rate, root]), c1]),
+    correction,
+    step_size: b.op('Mul', [rate, correction]),
     floor: b.op('Mul', [epsilon, root]),
     ...(decay === undefined ? {} : { weight_decay: decay }),
   };

@@ -4,7 +4,7 @@ import { buildMlp } from '../mlp.ts';
 import { buildTraining } from '../training/build.ts';
 import type { TrainingOptions } from '../training/manifest.ts';
 import { initialSlots, Trainer, type TrainingState } from '../training/trainer.ts';
-import type { ClipOptions, GradientOptions, OptimizerOptions } from './optimizer.ts';
+import type { AdamOptions, ClipOptions, GradientOptions, OptimizerOptions } from './optimizer.ts';
 
 const RATE = 0.03;
 const model = buildMlp({ features: 3, hidden: [4], outputs: 1, activation: 'tanh', seed: 'o' });
@@ -20,90 +20,97 @@ const single =
   (t, p, g, slot) =>
     p.map((value, i) => update(t, value, g[i]!, (slot[i] ??= [])));
 
+type Of<Kind> = Extract<OptimizerOptions, { readonly kind: Kind }>;
+
 /** torch.optim.*, yogi, LAMB and Lion from their definitions. */
+const REFERENCES: { readonly [Kind in OptimizerOptions['kind']]: (o: Of<Kind>) => Reference } = {
+  sgd: (options) => {
+    const { momentum = 0, dampening = 0, nesterov = false, weightDecay = 0 } = options;
+    return single((t, p, g, slot) => {
+      let d = g + weightDecay * p;
+      if (momentum !== 0) {
+        slot[0] = t === 1 ? d : momentum * slot[0]! + (1 - dampening) * d;
+        d = nesterov ? d + momentum * slot[0] : slot[0];
+      }
+      return p - RATE * d;
+    });
+  },
+  adam: (options) => adamReference(options),
+  adagrad: (options) => {
+    const { rateDecay = 0, initialAccumulator = 0, epsilon = 1e-10, weightDecay = 0 } = options;
+    return single((t, p, g, slot) => {
+      const d = g + weightDecay * p;
+      slot[0] = (slot[0] ?? initialAccumulator) + d * d;
+      return p - ((RATE / (1 + (t - 1) * rateDecay)) * d) / (Math.sqrt(slot[0]) + epsilon);
+    });
+  },
+  rmsprop: (options) => {
+    const { alpha = 0.99, epsilon = 1e-8, momentum = 0, centered, weightDecay = 0 } = options;
+    return single((_, p, g, slot) => {
+      const d = g + weightDecay * p;
+      slot[0] = alpha * (slot[0] ?? 0) + (1 - alpha) * d * d;
+      slot[1] = alpha * (slot[1] ?? 0) + (1 - alpha) * d;
+      const spread = centered === true ? slot[0] - slot[1] ** 2 : slot[0];
+      slot[2] = momentum * (slot[2] ?? 0) + d / (Math.sqrt(spread) + epsilon);
+      return p - RATE * slot[2];
+    });
+  },
+  yogi: (options) => {
+    const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-3, weightDecay = 0 } = options;
+    return single((t, p, g, slot) => {
+      const d = g + weightDecay * p;
+      slot[0] = beta1 * (slot[0] ?? 0) + (1 - beta1) * d;
+      const before = slot[1] ?? options.initialAccumulator ?? 1e-6;
+      slot[1] = before - (1 - beta2) * Math.sign(before - d * d) * d * d;
+      const second = Math.sqrt(slot[1] / (1 - beta2 ** t)) + epsilon;
+      return p - (RATE * slot[0]) / (1 - beta1 ** t) / second;
+    });
+  },
+  lamb: (options) => {
+    const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-6, weightDecay = 0 } = options;
+    return (t, p, g, slot) => {
+      const step = p.map((value, i) => {
+        const own = (slot[i] ??= [0, 0]);
+        own[0] = beta1 * own[0]! + (1 - beta1) * g[i]!;
+        own[1] = beta2 * own[1]! + (1 - beta2) * g[i]! ** 2;
+        const second = Math.sqrt(own[1] / (1 - beta2 ** t)) + epsilon;
+        return own[0] / (1 - beta1 ** t) / second + weightDecay * value;
+      });
+      return byTensor(p, (from, to) => {
+        const [w, s] = [p, step].map((x) => Math.hypot(...x.slice(from, to)));
+        const trust = w === 0 || s === 0 ? 1 : w! / s!;
+        return p.slice(from, to).map((value, i) => value - RATE * trust * step[from + i]!);
+      });
+    };
+  },
+  lion: (options) => {
+    const { beta1 = 0.9, beta2 = 0.99, weightDecay = 0 } = options;
+    return single((_, p, g, slot) => {
+      const before = slot[0] ?? 0;
+      slot[0] = beta2 * before + (1 - beta2) * g;
+      return p * (1 - RATE * weightDecay) - RATE * Math.sign(beta1 * before + (1 - beta1) * g);
+    });
+  },
+  adamw: (options) => adamReference(options),
+};
+
 function reference(options: OptimizerOptions): Reference {
-  switch (options.kind) {
-    case 'sgd': {
-      const { momentum = 0, dampening = 0, nesterov = false, weightDecay = 0 } = options;
-      return single((t, p, g, slot) => {
-        let d = g + weightDecay * p;
-        if (momentum !== 0) {
-          slot[0] = t === 1 ? d : momentum * slot[0]! + (1 - dampening) * d;
-          d = nesterov ? d + momentum * slot[0] : slot[0];
-        }
-        return p - RATE * d;
-      });
-    }
-    case 'adam':
-    case 'adamw': {
-      const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, amsgrad = false } = options;
-      const decay = options.weightDecay ?? (options.kind === 'adamw' ? 0.01 : 0);
-      return single((t, p, g, slot) => {
-        const start = options.kind === 'adamw' ? p * (1 - RATE * decay) : p;
-        const d = options.kind === 'adamw' ? g : g + decay * p;
-        slot[0] = beta1 * (slot[0] ?? 0) + (1 - beta1) * d;
-        slot[1] = beta2 * (slot[1] ?? 0) + (1 - beta2) * d * d;
-        slot[2] = amsgrad ? Math.max(slot[2] ?? 0, slot[1]) : slot[1];
-        const second = slot[2] / (1 - beta2 ** t);
-        return start - (RATE * slot[0]) / (1 - beta1 ** t) / (Math.sqrt(second) + epsilon);
-      });
-    }
-    case 'adagrad': {
-      const { rateDecay = 0, initialAccumulator = 0, epsilon = 1e-10, weightDecay = 0 } = options;
-      return single((t, p, g, slot) => {
-        const d = g + weightDecay * p;
-        slot[0] = (slot[0] ?? initialAccumulator) + d * d;
-        return p - ((RATE / (1 + (t - 1) * rateDecay)) * d) / (Math.sqrt(slot[0]) + epsilon);
-      });
-    }
-    case 'rmsprop': {
-      const { alpha = 0.99, epsilon = 1e-8, momentum = 0, centered, weightDecay = 0 } = options;
-      return single((_, p, g, slot) => {
-        const d = g + weightDecay * p;
-        slot[0] = alpha * (slot[0] ?? 0) + (1 - alpha) * d * d;
-        slot[1] = alpha * (slot[1] ?? 0) + (1 - alpha) * d;
-        const spread = centered === true ? slot[0] - slot[1] ** 2 : slot[0];
-        slot[2] = momentum * (slot[2] ?? 0) + d / (Math.sqrt(spread) + epsilon);
-        return p - RATE * slot[2];
-      });
-    }
-    case 'yogi': {
-      const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-3, weightDecay = 0 } = options;
-      return single((t, p, g, slot) => {
-        const d = g + weightDecay * p;
-        slot[0] = beta1 * (slot[0] ?? 0) + (1 - beta1) * d;
-        const before = slot[1] ?? options.initialAccumulator ?? 1e-6;
-        slot[1] = before - (1 - beta2) * Math.sign(before - d * d) * d * d;
-        const second = Math.sqrt(slot[1] / (1 - beta2 ** t)) + epsilon;
-        return p - (RATE * slot[0]) / (1 - beta1 ** t) / second;
-      });
-    }
-    case 'lamb': {
-      const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-6, weightDecay = 0 } = options;
-      return (t, p, g, slot) => {
-        const step = p.map((value, i) => {
-          const own = (slot[i] ??= [0, 0]);
-          own[0] = beta1 * own[0]! + (1 - beta1) * g[i]!;
-          own[1] = beta2 * own[1]! + (1 - beta2) * g[i]! ** 2;
-          const second = Math.sqrt(own[1] / (1 - beta2 ** t)) + epsilon;
-          return own[0] / (1 - beta1 ** t) / second + weightDecay * value;
-        });
-        return byTensor(p, (from, to) => {
-          const [w, s] = [p, step].map((x) => Math.hypot(...x.slice(from, to)));
-          const trust = w === 0 || s === 0 ? 1 : w! / s!;
-          return p.slice(from, to).map((value, i) => value - RATE * trust * step[from + i]!);
-        });
-      };
-    }
-    case 'lion': {
-      const { beta1 = 0.9, beta2 = 0.99, weightDecay = 0 } = options;
-      return single((_, p, g, slot) => {
-        const before = slot[0] ?? 0;
-        slot[0] = beta2 * before + (1 - beta2) * g;
-        return p * (1 - RATE * weightDecay) - RATE * Math.sign(beta1 * before + (1 - beta1) * g);
-      });
-    }
-  }
+  // The table gives each kind the definition for its own settings.
+  return (REFERENCES[options.kind] as (o: OptimizerOptions) => Reference)(options);
+}
+
+function adamReference(options: AdamOptions): Reference {
+  const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, amsgrad = false } = options;
+  const decay = options.weightDecay ?? (options.kind === 'adamw' ? 0.01 : 0);
+  return single((t, p, g, slot) => {
+    const start = options.kind === 'adamw' ? p * (1 - RATE * decay) : p;
+    const d = options.kind === 'adamw' ? g : g + decay * p;
+    slot[0] = beta1 * (slot[0] ?? 0) + (1 - beta1) * d;
+    slot[1] = beta2 * (slot[1] ?? 0) + (1 - beta2) * d * d;
+    slot[2] = amsgrad ? Math.max(slot[2] ?? 0, slot[1]) : slot[1];
+    const second = slot[2] / (1 - beta2 ** t);
+    return start - (RATE * slot[0]) / (1 - beta1 ** t) / (Math.sqrt(second) + epsilon);
+  });
 }
 
 /** The tensors of the model above, one after another. */
