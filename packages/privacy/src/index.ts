@@ -1,1 +1,13 @@
+export { epsilonOf, noiseFor, type Accountant, type NoiseTarget } from './accountant/calibrate.ts';
+export { deltaOfMu, epsilonOfMu, limitMu } from './accountant/gdp.ts';
+export type { SampledGaussian } from './accountant/mechanism.ts';
+export { deltaFromLosses, epsilonFromLosses } from './accountant/pld.ts';
+export {
+  composeRdp,
+  deltaFromRdp,
+  epsilonFromRdp,
+  ORDERS,
+  rdpOf,
+  type RdpEpsilon,
+} from './accountant/rdp.ts';
 export { checkFinite, clipL2, normL2, type ClipReport, type TensorSpan } from './clip.ts';

@@ -7,6 +7,7 @@ import { IDENTITY } from './identity.ts';
 import { MERKLE } from './merkle.ts';
 import { MODEL } from './model.ts';
 import { OPERATOR } from './operator.ts';
+import { PRIVACY } from './privacy.ts';
 import { ROUND } from './round.ts';
 import { RPC } from './rpc.ts';
 import { SECAGG } from './secagg.ts';
@@ -22,6 +23,7 @@ export const CATALOGUE = {
   ...DATA,
   ...MODEL,
   ...SECAGG,
+  ...PRIVACY,
   ...ROUND,
   ...MERKLE,
   ...AUDIT,
@@ -41,6 +43,7 @@ export const SECTIONS = {
   'Data at the site': DATA,
   'Models and training': MODEL,
   'Secure aggregation': SECAGG,
+  'Differential privacy': PRIVACY,
   Rounds: ROUND,
   'Merkle trees and checkpoints': MERKLE,
   'Audit log': AUDIT,
