@@ -12,6 +12,8 @@ export { learningRateAt, learningRates, type LearningRateSchedule } from './opti
 export type { ModelOptions, Parameter, Role } from './parameters.ts';
 export type { Unsupported } from './path.ts';
 export type { Elements } from './session.ts';
+export { compileTraining } from './standard/compile.ts';
+export { readTensorFile } from './standard/tensorFile.ts';
 export { buildTraining } from './training/build.ts';
 export type { Inputs, TensorInput } from './training/feed.ts';
 export {
