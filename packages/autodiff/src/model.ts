@@ -4,10 +4,13 @@ import { decodeModel, safeInteger } from './file/codec.ts';
 import { fold } from './file/fold.ts';
 import type { Graph } from './graph/graph.ts';
 import { batchNormAs } from './graph/mode.ts';
-import { readGraph } from './file/reader.ts';
+import { functionOpener } from './file/function.ts';
+import { domainOf, readGraph } from './file/reader.ts';
+import { infer } from './ops/registry.ts';
 import type { Tensor } from './graph/tensor.ts';
 import { unshare, untouched } from './file/unshare.ts';
 import { upgrade } from './file/upgrade.ts';
+import { stepsFirst } from './ops/recurrent/layout.ts';
 import { assignRoles, type ModelOptions, type Parameter } from './parameters.ts';
 
 /** A model file read and brought to operator set 18. */
@@ -48,15 +51,14 @@ export function loadModel(bytes: Uint8Array, options: ModelOptions = {}): Model 
 /** Reads a model without asking which of its initializers are weights. Throws MODEL_*. */
 export function readModel(bytes: Uint8Array, options: ModelOptions = {}): Reading {
   const proto = decodeModel(bytes);
-  const standard = proto.opsetImport.find((entry) =>
-    ['', 'ai.onnx', undefined, null].includes(entry.domain),
-  );
+  const standard = proto.opsetImport.find(({ domain }) => domainOf(domain) === '');
   if (standard === undefined)
     throw new MedleyError('MODEL_INVALID', 'the model names no ONNX operator set');
   const opset = safeInteger(standard.version ?? 0, 'the operator set');
   const read = readGraph(proto.graph!);
   const apart = options.unshare === false ? untouched(read) : unshare(read);
-  const folded = fold(upgrade(apart.graph, opset));
+  const open = functionOpener(proto, opset);
+  const folded = fold(stepsFirst(upgrade(apart.graph, { opset, infer, open })));
   return {
     proto,
     opset,

@@ -22,6 +22,11 @@ const KINDS: Readonly<Record<number, Attribute['kind']>> = {
 // Number of TensorProto.DataLocation.EXTERNAL.
 const EXTERNAL = 1;
 
+/** Attributes of a function's call, which its nodes may name instead of having their own. */
+export type References = ReadonlyMap<string, Attribute>;
+
+const NONE: References = new Map();
+
 /**
  * The graph of a decoded model in this package's form. Graph inputs that are also initializers
  * (files before IR version 4) are initializers here.
@@ -29,7 +34,11 @@ const EXTERNAL = 1;
  * Throws MODEL_DUPLICATE_NAME, MODEL_EXTERNAL_DATA, and MODEL_INVALID for values used before they
  * are made, tensors whose bytes do not fill their shape, and unknown types.
  */
-export function readGraph(proto: onnx.IGraphProto, outer: ReadonlySet<string> = new Set()): Graph {
+export function readGraph(
+  proto: onnx.IGraphProto,
+  outer: ReadonlySet<string> = new Set(),
+  references: References = NONE,
+): Graph {
   const initializers = new Map<string, Tensor>();
   for (const tensor of proto.initializer ?? []) {
     const name = tensor.name ?? '';
@@ -39,24 +48,44 @@ export function readGraph(proto: onnx.IGraphProto, outer: ReadonlySet<string> = 
     initializers.set(name, readTensor(tensor, `initializer "${name}"`));
   }
   if ((proto.sparseInitializer ?? []).length > 0) {
-    throw new MedleyError('MODEL_INVALID', 'the model has sparse initializers, which are not read');
+    throw new MedleyError(
+      'MODEL_INVALID',
+      'a subgraph has sparse initializers, which are not read',
+    );
   }
   const inputs = (proto.input ?? [])
     .map(readValue)
     .filter((value) => !initializers.has(value.name));
   const known = new Set([...outer, ...initializers.keys(), ...inputs.map((value) => value.name)]);
-  const nodes = (proto.node ?? []).map((node, index) => readNode(node, index, known));
+  const nodes = readNodes(proto.node ?? [], known, references);
   const outputs = (proto.output ?? []).map(readValue);
   for (const output of outputs) {
     if (!known.has(output.name)) {
       throw new MedleyError('MODEL_INVALID', `nothing makes the output "${output.name}"`);
     }
   }
-  return { name: proto.name ?? '', inputs, outputs, initializers, nodes };
+  const hints = new Map(
+    (proto.valueInfo ?? []).map((value) => [value.name ?? '', readValue(value)]),
+  );
+  return { name: proto.name ?? '', inputs, outputs, initializers, nodes, hints };
+}
+
+/** Reads nodes in order; their outputs are added to `known`. Throws as {@link readGraph} does. */
+export function readNodes(
+  protos: readonly onnx.INodeProto[],
+  known: Set<string>,
+  references: References = NONE,
+): readonly Node[] {
+  return protos.map((node, index) => readNode(node, index, known, references));
 }
 
 /** Reads one node and adds its outputs to `known`. */
-function readNode(proto: onnx.INodeProto, index: number, known: Set<string>): Node {
+function readNode(
+  proto: onnx.INodeProto,
+  index: number,
+  known: Set<string>,
+  references: References,
+): Node {
   const op = proto.opType ?? '';
   const outputs = [...(proto.output ?? [])];
   const name =
@@ -70,7 +99,16 @@ function readNode(proto: onnx.INodeProto, index: number, known: Set<string>): No
   }
   const attributes = new Map<string, Attribute>();
   for (const attribute of proto.attribute ?? []) {
-    attributes.set(attribute.name ?? '', readAttribute(attribute, where, known));
+    const name = attribute.name ?? '';
+    if (attributes.has(name)) {
+      throw new MedleyError('MODEL_INVALID', `${where} has two attributes "${name}"`);
+    }
+    const reference = attribute.refAttrName ?? '';
+    const read =
+      reference === ''
+        ? readAttribute(attribute, where, known, references)
+        : references.get(reference);
+    if (read !== undefined) attributes.set(name, read);
   }
   for (const output of outputs) {
     if (output === '') continue;
@@ -82,14 +120,22 @@ function readNode(proto: onnx.INodeProto, index: number, known: Set<string>): No
     }
     known.add(output);
   }
-  const domain = proto.domain === 'ai.onnx' ? '' : (proto.domain ?? '');
-  return { op, domain, name, inputs, outputs, attributes, call: callOf(proto) };
+  const domain = domainOf(proto.domain);
+  const overload = proto.overload ? { overload: proto.overload } : {};
+  return { op, domain, name, inputs, outputs, attributes, call: callOf(proto), ...overload };
 }
 
-function readAttribute(
+/** A domain as nodes of this package name it: the standard one is empty. */
+export function domainOf(domain: string | null | undefined): string {
+  return domain === 'ai.onnx' ? '' : (domain ?? '');
+}
+
+/** One attribute; `node` is for messages, `known` are the values its subgraphs may use. */
+export function readAttribute(
   proto: onnx.IAttributeProto,
   node: string,
   known: ReadonlySet<string>,
+  references: References = NONE,
 ): Attribute {
   const where = `attribute "${proto.name ?? ''}" of ${node}`;
   const type: number = proto.type ?? 0;
@@ -104,7 +150,7 @@ function readAttribute(
     case 'tensor':
       return { kind, value: readTensor(proto.t ?? {}, where) };
     case 'graph':
-      return { kind, value: readGraph(proto.g ?? {}, known) };
+      return { kind, value: readGraph(proto.g ?? {}, known, references) };
     default:
       return readList(proto, kind, where);
   }
@@ -184,8 +230,9 @@ function elementBytes(proto: onnx.ITensorProto, dtype: DType): Uint8Array {
 function readValue(proto: onnx.IValueInfoProto): Value {
   const tensor = proto.type?.tensorType;
   const shape = tensor?.shape?.dim?.map((dim): Dim => {
+    // Names that start like ours would be taken for them.
     if (dim.dimParam !== undefined && dim.dimParam !== null && dim.dimParam !== '')
-      return dim.dimParam;
+      return dim.dimParam.startsWith('?') ? '?' : dim.dimParam;
     if (dim.dimValue === undefined || dim.dimValue === null) return '?';
     const size = safeInteger(dim.dimValue, `a size of "${proto.name ?? ''}"`);
     // Some exporters write -1 or 0 for "any".

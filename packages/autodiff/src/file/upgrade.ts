@@ -1,162 +1,145 @@
 import { MedleyError } from '@medley/kit';
 import {
   attributes,
-  floatOf,
-  intsOf,
-  stringOf,
   type Attribute,
+  type Attributes,
   type Graph,
   type Node,
 } from '../graph/graph.ts';
-import { floatTensor, intTensor, type Tensor } from '../graph/tensor.ts';
+import type { Infer } from '../graph/infer.ts';
+import { ATTENTION } from './upgrade/attention.ts';
+import { ELEMENTWISE } from './upgrade/elementwise.ts';
+import { LAYOUT } from './upgrade/layout.ts';
+import { NORMALISATION } from './upgrade/normalisation.ts';
+import { RECURRENCE } from './upgrade/recurrence.ts';
+import { REDUCTION } from './upgrade/reduction.ts';
+import { RESAMPLING } from './upgrade/resampling.ts';
+import type { Entry, Rewrite } from './upgrade/rewrite.ts';
+import { Scope } from './upgrade/scope.ts';
 
-/** Oldest operator set read without a converter; below it too many operators mean something else. */
-export const OLDEST_OPSET = 13;
+/** Oldest operator set that is read: the oldest of files that are still about. */
+export const OLDEST_OPSET = 6;
 /** Newest operator set whose additions were looked at. */
 export const NEWEST_OPSET = 26;
 
-/** What a rule may use to write the nodes that replace one node. */
-interface Rewrite {
-  readonly node: Node;
-  /** A new constant; returns its name. */
-  readonly constant: (tensor: Tensor) => string;
-  /** A node whose single output gets a new name, which is returned. */
-  readonly op: (op: string, inputs: readonly string[]) => string;
-  /** The same node with other parts; the last node a rule writes. */
-  readonly finish: (changes: Partial<Pick<Node, 'op' | 'inputs' | 'attributes'>>) => void;
+const ENTRIES = new Map<string, Entry[]>();
+for (const entry of [
+  ...ATTENTION,
+  ...ELEMENTWISE,
+  ...LAYOUT,
+  ...NORMALISATION,
+  ...RECURRENCE,
+  ...REDUCTION,
+  ...RESAMPLING,
+]) {
+  ENTRIES.set(entry.op, [...(ENTRIES.get(entry.op) ?? []), entry]);
 }
 
-type Rule = (r: Rewrite) => void;
+/** A call of a function of the model, opened. */
+export interface Opened {
+  /** Its nodes under names of their own, with the names of the call's inputs and outputs. */
+  readonly nodes: readonly Node[];
+  readonly opset: number;
+}
 
-/** Before 13 or 18 the axes were an attribute; now they are the second input. */
-const axesToInput: Rule = ({ node, constant, finish }) => {
-  const axes = intsOf(node, 'axes');
-  if (axes === undefined) {
-    finish({});
-    return;
-  }
-  finish({
-    inputs: [node.inputs[0] ?? '', constant(intTensor([axes.length], axes))],
-    attributes: without(node, 'axes'),
-  });
-};
-
-/** Operator set 18 wants to know how many equal parts are meant. */
-const splitCount: Rule = ({ node, finish }) => {
-  const isEqual = (node.inputs[1] ?? '') === '' && !node.attributes.has('num_outputs');
-  const count: Attribute = { kind: 'int', value: node.outputs.length };
-  finish(isEqual ? { attributes: new Map([...node.attributes, ['num_outputs', count]]) } : {});
-};
-
-/** Attributes that came after 18 and say nothing about the types we run. */
-const dropNewer =
-  (...names: readonly string[]): Rule =>
-  ({ node, finish }) =>
-    finish({ attributes: without(node, ...names) });
-
-// Gelu of operator set 20, by its definition: x·Φ(x), or the tanh approximation.
-const gelu: Rule = ({ node, constant, op, finish }) => {
-  const x = node.inputs[0] ?? '';
-  const number = (value: number): string => constant(floatTensor([], [value]));
-  const isTanh = stringOf(node, 'approximate', 'none') === 'tanh';
-  const cubic = (): string => op('Mul', [op('Mul', [x, x]), op('Mul', [x, number(0.044715)])]);
-  const inner = isTanh
-    ? op('Tanh', [op('Mul', [op('Add', [x, cubic()]), number(Math.sqrt(2 / Math.PI))])])
-    : op('Erf', [op('Mul', [x, number(Math.SQRT1_2)])]);
-  const half = op('Mul', [x, number(0.5)]);
-  finish({ op: 'Mul', inputs: [half, op('Add', [inner, number(1)])], attributes: new Map() });
-};
-
-// Swish of operator set 24: x·sigmoid(αx).
-const swish: Rule = ({ node, constant, op, finish }) => {
-  const x = node.inputs[0] ?? '';
-  const alpha = floatOf(node, 'alpha', 1);
-  const scaled = alpha === 1 ? x : op('Mul', [x, constant(floatTensor([], [alpha]))]);
-  finish({ op: 'Mul', inputs: [x, op('Sigmoid', [scaled])], attributes: new Map() });
-};
-
-const REDUCTIONS = [
-  'Sum',
-  'Mean',
-  'Max',
-  'Min',
-  'Prod',
-  'L1',
-  'L2',
-  'SumSquare',
-  'LogSum',
-  'LogSumExp',
-];
-
-const RULES: Readonly<Record<string, Rule>> = {
-  ...Object.fromEntries(REDUCTIONS.map((name) => [`Reduce${name}`, axesToInput])),
-  Squeeze: axesToInput,
-  Unsqueeze: axesToInput,
-  Split: splitCount,
-  Cast: dropNewer('saturate', 'round_mode'),
-  Gelu: gelu,
-  Swish: swish,
-};
+/** What the rules need to know beside the graph. */
+export interface UpgradeContext {
+  readonly opset: number;
+  readonly infer: Infer;
+  /** Opens the call of a function; undefined for a node that calls none. */
+  readonly open?: (node: Node) => Opened | undefined;
+}
 
 /**
- * The graph at operator set 18, with nodes rewritten whose form changed on the way there.
- * Throws MODEL_UNSUPPORTED_OPSET outside 13 to 26.
+ * The graph at operator set 18, with nodes rewritten whose form changed on the way there, and with
+ * calls of functions replaced by their nodes. Subgraphs are rewritten too.
+ *
+ * Throws MODEL_UNSUPPORTED_OPSET outside 6 to 26, MODEL_UNSUPPORTED_OPERATOR for a node that has no
+ * form in operator set 18, and MODEL_INVALID for attributes of the wrong kind.
  */
-export function upgrade(graph: Graph, opset: number): Graph {
+export function upgrade(graph: Graph, context: UpgradeContext): Graph {
+  checkOpset(context.opset);
+  return rewritten(graph, context, new Scope(context.infer));
+}
+
+function checkOpset(opset: number): void {
   if (opset < OLDEST_OPSET || opset > NEWEST_OPSET) {
     throw new MedleyError(
       'MODEL_UNSUPPORTED_OPSET',
       `the model uses operator set ${opset}; ${OLDEST_OPSET} to ${NEWEST_OPSET} are read`,
     );
   }
-  const nodes: Node[] = [];
-  const taken = namesOf(graph);
-  const fresh = (wish: string): string => {
-    let name = wish;
-    for (let i = 2; taken.has(name); i++) name = `${wish}.${i}`;
-    taken.add(name);
-    return name;
-  };
-  for (const node of graph.nodes) {
-    const rule = node.domain === '' ? RULES[node.op] : undefined;
-    if (rule === undefined) {
-      nodes.push(node);
-      continue;
-    }
-    rule({
-      node,
-      constant: (tensor) => {
-        const name = fresh(`${node.name}/constant`);
-        nodes.push({
-          op: 'Constant',
-          domain: '',
-          name,
-          inputs: [],
-          outputs: [name],
-          attributes: attributes({ value: tensor }),
-        });
-        return name;
-      },
-      op: (op, inputs) => {
-        const name = fresh(`${node.name}/${op}`);
-        nodes.push({ op, domain: '', name, inputs, outputs: [name], attributes: new Map() });
-        return name;
-      },
-      finish: (changes) => void nodes.push({ ...node, ...changes }),
-    });
+}
+
+function rewritten(graph: Graph, context: UpgradeContext, outer: Scope): Graph {
+  const scope = outer.inner(graph);
+  for (const node of graph.nodes) convert(node, context, scope);
+  return { ...graph, nodes: scope.nodes };
+}
+
+function convert(source: Node, context: UpgradeContext, scope: Scope): void {
+  const opened = context.open?.(source);
+  if (opened !== undefined) {
+    checkOpset(opened.opset);
+    for (const node of opened.nodes) convert(node, { ...context, opset: opened.opset }, scope);
+    return;
   }
-  return { ...graph, nodes };
+  const { opset } = context;
+  const rule =
+    source.domain === ''
+      ? ENTRIES.get(source.op)?.find(
+          ({ since = 0, before = Infinity }) => opset >= since && opset < before,
+        )?.rule
+      : undefined;
+  if (rule === undefined) {
+    scope.emit(withSubgraphs(source, context, scope));
+    return;
+  }
+  const node = { ...source, attributes: without(source.attributes, 'consumed_inputs') };
+  rule(rewrite(node, context, scope));
 }
 
-function without(node: Node, ...names: readonly string[]): Node['attributes'] {
-  return new Map([...node.attributes].filter(([name]) => !names.includes(name)));
+function rewrite(node: Node, context: UpgradeContext, scope: Scope): Rewrite {
+  const write = (
+    op: string,
+    inputs: readonly string[],
+    settings: Attributes,
+    count: number,
+  ): readonly string[] => {
+    const outputs = Array.from({ length: count }, () => scope.free(`${node.name}/${op}`));
+    const { call } = node;
+    scope.emit({ op, domain: '', name: outputs[0]!, inputs, outputs, attributes: settings, call });
+    return outputs;
+  };
+  return {
+    node,
+    input: (index) => node.inputs[index] ?? '',
+    value: (name) => scope.value(name),
+    constant: (tensor) => write('Constant', [], attributes({ value: tensor }), 1)[0]!,
+    op: (op, inputs, settings = {}) => write(op, inputs, attributes(settings), 1)[0]!,
+    many: (op, inputs, settings, count) => write(op, inputs, attributes(settings), count),
+    bind: (index, value) => {
+      const name = node.outputs[index] ?? '';
+      if (name === '') return;
+      const fields = { op: 'Identity', domain: '', inputs: [value], attributes: new Map() };
+      scope.emit({ ...fields, name: `${node.name}/${index}`, outputs: [name] });
+    },
+    finish: (changes) => scope.emit(withSubgraphs({ ...node, ...changes }, context, scope)),
+  };
 }
 
-function namesOf(graph: Graph): Set<string> {
-  const names = graph.nodes.flatMap((node) => node.outputs);
-  return new Set([
-    ...graph.initializers.keys(),
-    ...graph.inputs.map((input) => input.name),
-    ...names,
-  ]);
+function withSubgraphs(node: Node, context: UpgradeContext, scope: Scope): Node {
+  const isPlain = [...node.attributes.values()].every(({ kind }) => kind !== 'graph');
+  if (isPlain && !node.attributes.has('consumed_inputs')) return node;
+  const changed = [...without(node.attributes, 'consumed_inputs')].map(
+    ([name, attribute]): readonly [string, Attribute] =>
+      attribute.kind === 'graph'
+        ? [name, { ...attribute, value: rewritten(attribute.value, context, scope) }]
+        : [name, attribute],
+  );
+  return { ...node, attributes: new Map(changed) };
+}
+
+function without(from: Attributes, name: string): Attributes {
+  return new Map([...from].filter(([key]) => key !== name));
 }

@@ -55,6 +55,8 @@ export interface Node {
   readonly outputs: string[];
   readonly attributes: Attributes;
   readonly call?: Call | undefined;
+  /** Which of several functions of one name a call means. */
+  readonly overload?: string;
 }
 
 /** Nodes in topological order. */
@@ -64,6 +66,8 @@ export interface Graph {
   readonly outputs: readonly Value[];
   readonly initializers: ReadonlyMap<string, Tensor>;
   readonly nodes: readonly Node[];
+  /** What the file says of values in between; believed where inference knows nothing. */
+  readonly hints?: ReadonlyMap<string, Value> | undefined;
 }
 
 /** Known sizes of a value whose rank is known. Throws MODEL_UNSUPPORTED_OPERATOR otherwise. */

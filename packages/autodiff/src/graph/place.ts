@@ -38,11 +38,16 @@ export function place(
   for (const [name, tensor] of [...graph.initializers, ...constants]) {
     if (!values.has(name)) values.set(name, b.constant(tensor, name));
   }
-  const nodes = graph.nodes.flatMap((source) => placeNode(b, source, values));
+  const nodes = graph.nodes.flatMap((source) => placeNode(b, source, values, graph.hints));
   return { values, nodes };
 }
 
-function placeNode(b: Builder, source: Node, values: Map<string, Value>): readonly PlacedNode[] {
+function placeNode(
+  b: Builder,
+  source: Node,
+  values: Map<string, Value>,
+  hints: Graph['hints'],
+): readonly PlacedNode[] {
   const inputs = source.inputs.map((name): Maybe => (name === '' ? undefined : values.get(name)));
   const taken =
     source.op === 'If' && source.domain === '' ? branchTaken(source, inputs) : undefined;
@@ -54,10 +59,17 @@ function placeNode(b: Builder, source: Node, values: Map<string, Value>): readon
     // Named for its output, whose name is free: the model's own names of nodes may be taken by ours.
     const name = outputs.find((output) => output !== '') ?? source.name;
     const node: Node = { ...source, name, inputs: names, outputs, attributes };
-    const made = b.emit(node, inputs);
+    const made = b.emit(node, inputs).map((value) => hinted(b, value, hints));
     source.outputs.forEach((name, i) => name !== '' && values.set(name, made[i]!));
     return [{ node, source }];
   });
+}
+
+/** `value` with what the file says of it where nothing is known. */
+function hinted(b: Builder, value: Value, hints: Graph['hints']): Value {
+  const hint = value.shape === undefined ? hints?.get(value.name) : undefined;
+  if (hint?.shape === undefined) return value;
+  return b.adopt({ ...value, dtype: value.dtype ?? hint.dtype, shape: hint.shape });
 }
 
 function branchTaken(source: Node, [condition]: readonly Maybe[]): Graph | undefined {
