@@ -1,4 +1,12 @@
 export { epsilonOf, noiseFor, type Accountant, type NoiseTarget } from './accountant/calibrate.ts';
+export {
+  discreteGaussianRdp,
+  localVariance,
+  noiseInMean,
+  roundedNorm,
+  skellamRdp,
+  type DistributedSum,
+} from './accountant/distributed.ts';
 export { deltaOfMu, epsilonOfMu, limitMu } from './accountant/gdp.ts';
 export type { SampledGaussian } from './accountant/mechanism.ts';
 export { deltaFromLosses, epsilonFromLosses } from './accountant/pld.ts';
@@ -11,3 +19,5 @@ export {
   type RdpEpsilon,
 } from './accountant/rdp.ts';
 export { checkFinite, clipL2, normL2, type ClipReport, type TensorSpan } from './clip.ts';
+export { discreteGaussianNoise } from './noise/discreteGaussian.ts';
+export { skellamNoise } from './noise/skellam.ts';
