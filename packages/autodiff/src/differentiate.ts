@@ -77,6 +77,7 @@ const contextOf = (b: Builder, node: Node) => ({
   attributes: node.attributes,
   inputs: node.inputs.map((name) => b.value(name)),
   outputCount: node.outputs.length,
+  wants: node.outputs.map((name) => name !== ''),
   fresh: b.fresh,
 });
 

@@ -46,6 +46,8 @@ export interface GradientContext {
 /** A node that is about to be written as others, see {@link Operator.lower}. */
 export interface LowerContext extends InferContext {
   readonly b: Builder;
+  /** Which outputs anything may use. */
+  readonly wants: readonly boolean[];
 }
 
 /**
@@ -62,7 +64,7 @@ export interface Operator {
   readonly gradient?: GradientRule | 'stop';
   /**
    * Writes the node as others whose gradients are known, when it is to be differentiated; gives the
-   * values of the outputs, in order, absent where `c.outputCount` or an empty name says unused.
+   * values of the outputs, in order, absent where nothing uses them.
    * Graphs that are not differentiated keep the node.
    */
   readonly lower?: (c: LowerContext) => readonly Maybe[];

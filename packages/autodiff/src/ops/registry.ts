@@ -18,10 +18,12 @@ import { MATRIX } from './matrix.ts';
 import { NARY } from './nary.ts';
 import { POOLING } from './pooling.ts';
 import { POOLING_MAX } from './poolingMax.ts';
+import { RECURRENT } from './recurrent/recurrent.ts';
 import { REDUCE } from './reduce.ts';
 import { RESHAPE } from './reshape.ts';
 import { RESIZE } from './resize.ts';
 import { SELECT } from './select.ts';
+import { SLICE } from './slice.ts';
 import { SOFTMAX } from './softmax.ts';
 import { STOP } from './stop.ts';
 import { UNARY } from './unary.ts';
@@ -45,10 +47,12 @@ const FAMILIES = [
   NARY,
   POOLING,
   POOLING_MAX,
+  RECURRENT,
   REDUCE,
   RESHAPE,
   RESIZE,
   SELECT,
+  SLICE,
   SOFTMAX,
   STOP,
   UNARY,

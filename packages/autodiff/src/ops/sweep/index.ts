@@ -7,6 +7,7 @@ import { LOSS_NODES } from './lossNode.ts';
 import { MATRIX } from './matrix.ts';
 import { NORMALISATION } from './normalisation.ts';
 import { POOLS } from './pooling.ts';
+import { RECURRENT } from './recurrent.ts';
 import { REDUCE } from './reduce.ts';
 import { RESAMPLING } from './resize.ts';
 import { SHAPE } from './shape.ts';
@@ -21,6 +22,7 @@ export const SWEEP: readonly Case[] = [
   ...MATRIX,
   ...NORMALISATION,
   ...POOLS,
+  ...RECURRENT,
   ...REDUCE,
   ...RESAMPLING,
   ...SHAPE,
