@@ -22,7 +22,8 @@ const first = (n: RowNode): number | undefined =>
   n.inputs.every((_, i) => i === 0 || n.axis(i) === undefined) ? n.axis(0) : undefined;
 
 /** Rows on axis 0 of a tensor [rows, channels, ...]; all else is the same for all rows. */
-const leading: AxisRule = (n) => (first(n) === 0 ? 0 : undefined);
+const leading: AxisRule = (n) =>
+  first(n) === 0 && intOf(n, 'training_mode', 0) === 0 ? 0 : undefined;
 
 /** Operands aligned at their last axes: rows meet rows, and size 1 or nothing elsewhere. */
 function aligned(n: RowNode, rank: number): number | undefined {
@@ -197,6 +198,13 @@ const layerNorm: AxisRule = (n) => {
   return axis !== undefined && at !== undefined && axis < at ? axis : undefined;
 };
 
+/** A new axis for the classes of each index. */
+const oneHot: AxisRule = (n) => {
+  const axis = first(n);
+  const at = axisOf(intOf(n, 'axis', -1), rankOf(n.inputs[0]) + 1);
+  return axis === undefined || at === undefined ? undefined : axis < at ? axis : axis + 1;
+};
+
 const UNARY =
   'Abs Acos Acosh Asin Asinh Atan Atanh Cast Ceil Celu Clip Cos Cosh Elu Erf Exp Floor Gelu HardSigmoid HardSwish Identity IsInf IsNaN LeakyRelu Log Mish Neg Not Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Swish Tan Tanh ThresholdedRelu Dropout';
 const BROADCAST =
@@ -227,6 +235,7 @@ export const AXIS_RULES: ReadonlyMap<string, AxisRule> = new Map([
   ...all('Gemm', gemm),
   ...all('LayerNormalization', layerNorm),
   ...all('MatMul', matMul),
+  ...all('OneHot', oneHot),
   ...all('Pad', (n) => (cut(n) === undefined ? undefined : pad(n))),
   ...all('Slice', slice),
   ...all('Squeeze', squeeze),

@@ -92,6 +92,22 @@ describe.each([{ kind: 'sgd', momentum: 0.9 } as const, { kind: 'adam' } as cons
   },
 );
 
+describe('private updates', () => {
+  test('take a learning rate for each, and refuse no noise', async () => {
+    const trainer = await open({ privacy });
+    const call = { ...start(trainer), inputs, labels, rows: ROWS, steps: 3, rate: 0.2 };
+    const run = (learningRate: number | Float64Array, noiseMultiplier = 1) =>
+      privateUpdates(trainer, { ...call, learningRate, noiseMultiplier, rng: seededRng('r') });
+    const one = await run(0.1);
+    const each = await run(Float64Array.of(0.1, 0.1, 0.1));
+    expect(each.parameters).toEqual(one.parameters);
+    const refusal = { code: 'TRAINING_OPTIONS_INVALID' };
+    await expect(run(Float64Array.of(0.1))).rejects.toMatchObject(refusal);
+    await expect(run(0.1, 0)).rejects.toMatchObject(refusal);
+    await trainer.close();
+  });
+});
+
 describe('a private step', () => {
   test('is the plain one for a clip norm that nothing reaches', async () => {
     const [plain, trainer] = [

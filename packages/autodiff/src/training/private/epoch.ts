@@ -1,5 +1,6 @@
 import { MedleyError, type Rng } from '@medley/kit';
-import type { Trainer, TrainingCall, TrainingState } from '../trainer.ts';
+import type { TrainingManifest } from '../manifest.ts';
+import type { EpochCall, Trainer, TrainingState } from '../trainer.ts';
 import { poissonLots } from './lots.ts';
 import { gaussianNoise } from './noise.ts';
 
@@ -7,7 +8,10 @@ import { gaussianNoise } from './noise.ts';
 const NOISE_BYTES = 32 * 2 ** 20;
 
 /** Updates with noise on lots drawn at random. */
-export interface PrivateUpdatesCall extends Omit<TrainingCall, 'noise'> {
+export interface PrivateUpdatesCall extends Omit<
+  EpochCall,
+  'noise' | 'order' | 'batchSize' | 'sampleWeights'
+> {
   /** Number of rows of the data. */
   readonly rows: number;
   /** Number of updates, at least 1. */
@@ -34,42 +38,48 @@ export async function privateUpdates(
   call: PrivateUpdatesCall,
 ): Promise<TrainingState & { readonly losses: Float32Array }> {
   const { manifest } = trainer;
-  const { rows, steps, rate, noiseMultiplier, rng, ...rest } = call;
-  const isPositive = noiseMultiplier > 0 && noiseMultiplier < Infinity;
-  if (manifest.privacy === undefined || !isPositive || !Number.isSafeInteger(steps) || steps < 1) {
-    throw new MedleyError(
-      'TRAINING_OPTIONS_INVALID',
-      'private updates need a training with privacy, noise above 0 and at least one step',
-    );
-  }
-  if (typeof manifest.inputs[0]?.shape[0] === 'number')
-    throw new MedleyError('TRAINING_PRIVACY_ROWS', 'lots differ in size, and the model takes one');
+  checkCall(manifest, call);
+  const { rows, steps, rate, noiseMultiplier, rng, learningRate, ...rest } = call;
   const hyperparameters: Record<string, number> = {
+    ...manifest.hyperparameters,
     ...rest.hyperparameters,
     lot_size: rate * rows,
   };
-  const clip = { ...manifest.hyperparameters, ...hyperparameters }['clip_norm']!;
+  const stdDev = noiseMultiplier * hyperparameters['clip_norm']!;
+  const rates = typeof learningRate === 'number' ? undefined : learningRate;
   const perRun = Math.max(1, Math.floor(NOISE_BYTES / (4 * manifest.trainableCount)));
   const losses = new Float32Array(steps);
   let state: TrainingState = call;
   for (let done = 0; done < steps; done += perRun) {
     const count = Math.min(perRun, steps - done);
-    const { order, sampleWeights, batchSize } = poissonLots(rng, { rows, rate, steps: count });
-    const noise = gaussianNoise(rng, count * manifest.trainableCount, noiseMultiplier * clip);
-    const part = {
+    const lots = poissonLots(rng, { rows, rate, steps: count });
+    const next = await trainer.epoch({
       ...rest,
+      ...lots,
       ...stateOf(state),
       hyperparameters,
-      order,
-      sampleWeights,
-      batchSize,
-      noise,
-    };
-    const next = await trainer.epoch(part);
+      learningRate: rates?.subarray(done, done + count) ?? (learningRate as number),
+      noise: gaussianNoise(rng, count * manifest.trainableCount, stdDev),
+    });
     losses.set(next.losses, done);
     state = next;
   }
   return { ...stateOf(state), losses };
+}
+
+function checkCall(manifest: TrainingManifest, call: PrivateUpdatesCall): void {
+  const { steps, noiseMultiplier, learningRate } = call;
+  const isPositive = noiseMultiplier > 0 && noiseMultiplier < Infinity;
+  const isRated = typeof learningRate === 'number' || learningRate.length === steps;
+  const isCounted = Number.isSafeInteger(steps) && steps >= 1;
+  if (manifest.privacy === undefined || !isPositive || !isCounted || !isRated) {
+    throw new MedleyError(
+      'TRAINING_OPTIONS_INVALID',
+      'private updates need a training with privacy, noise above 0 and one rate for at least one step',
+    );
+  }
+  if (typeof manifest.inputs[0]?.shape[0] === 'number')
+    throw new MedleyError('TRAINING_PRIVACY_ROWS', 'lots differ in size, and the model takes one');
 }
 
 const stateOf = ({ parameters, slots, stepCount }: TrainingState): TrainingState => ({

@@ -195,12 +195,12 @@ function weighted(c: {
   });
   const { norms, factors } = clipFactors(b, sum(b, parts), clip);
   const scale = scaler(b, factors);
-  const row = b.op('Unsqueeze', [factors, b.ints([0])]);
   const seeds = new Map(
     [...sums].map(([name, { use, each }]): [string, Value] => {
       const tap = taps.get(use)!;
       if (each === undefined) return [name, weightGradient(tap, scale(tap.dY))];
-      const flat = b.op('MatMul', [row, each]);
+      const flat = b.op('MatMul', [factors, each]);
+      if (dims(tap.weight).length === 1) return [name, flat];
       return [name, b.op('Reshape', [flat, b.ints(dims(tap.weight).map(Number))])];
     }),
   );
