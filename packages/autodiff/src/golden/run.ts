@@ -1,11 +1,11 @@
 import { isMedleyError, type ErrorCode } from '@medley/kit';
 import { initialParameters, inspectModel } from '../inspect.ts';
-import { LOSSES, type LossName } from '../loss/loss.ts';
-import type { OptimizerOptions } from '../optimizer/optimizer.ts';
+import type { LossName, LossOptions } from '../loss/loss.ts';
 import { buildTraining } from '../training/build.ts';
 import type { TrainingArtifacts, TrainingManifest } from '../training/manifest.ts';
 import { initialSlots, Trainer, type TrainingState } from '../training/trainer.ts';
 import { readGoldenCase, type GoldenCase } from './case.ts';
+import { gradientOptionsOf, lossOf, optimizerOf, withClassAxis } from './options.ts';
 
 /** Tolerances of the recordings: losses relative, tensors relative to their largest magnitude. */
 export const GOLDEN_TOLERANCE = { loss: 2e-4, gradient: 1e-4, final: 1e-3 } as const;
@@ -44,40 +44,13 @@ export async function runGoldenCase(folder: string): Promise<GoldenResult> {
 
 function missingOf(golden: GoldenCase): readonly string[] {
   const operators = inspectModel(golden.model).unsupported.map(({ op }) => op);
-  const loss = isLoss(golden.loss) ? [] : [`loss ${golden.loss}`];
+  const loss = lossOf(golden) === undefined ? [`loss ${golden.loss}`] : [];
   const optimizer = optimizerOf(golden) === undefined ? [`optimizer ${golden.optimizer}`] : [];
   return [...new Set([...operators, ...loss, ...optimizer])];
 }
 
-function isLoss(name: string): name is LossName {
-  return (LOSSES as readonly string[]).includes(name);
-}
-
-/** The recorded optimizer under our names; undefined for one that does not exist here. */
-function optimizerOf({ optimizer, hyperparameters: h }: GoldenCase): OptimizerOptions | undefined {
-  const number = (ours: string, theirs: string) =>
-    typeof h[theirs] === 'number' ? { [ours]: h[theirs] } : {};
-  const decay = number('weightDecay', 'weight_decay');
-  if (optimizer === 'sgd') {
-    const nesterov = h['nesterov'] === true ? { nesterov: true } : {};
-    return {
-      kind: 'sgd',
-      ...number('momentum', 'momentum'),
-      ...number('dampening', 'dampening'),
-      ...nesterov,
-      ...decay,
-    };
-  }
-  if (optimizer !== 'adam' && optimizer !== 'adamw') return undefined;
-  const betas = Array.isArray(h['betas'])
-    ? { beta1: Number(h['betas'][0]), beta2: Number(h['betas'][1]) }
-    : {};
-  return { kind: optimizer, ...betas, ...number('epsilon', 'eps'), ...decay };
-}
-
 async function replay(golden: GoldenCase): Promise<GoldenResult> {
-  const options = { loss: golden.loss as LossName, output: golden.output };
-  const artifacts = buildTraining(golden.model, { ...options, optimizer: optimizerOf(golden)! });
+  const artifacts = build(golden);
   const { manifest } = artifacts;
   const start = initialParameters(golden.model);
   const { losses, state, gradient } = await train(golden, artifacts, start);
@@ -98,6 +71,20 @@ async function replay(golden: GoldenCase): Promise<GoldenResult> {
     result.gradientError <= GOLDEN_TOLERANCE.gradient &&
     result.finalError <= GOLDEN_TOLERANCE.final;
   return { ...result, verdict: passes ? 'PASS' : 'FAIL' };
+}
+
+/** The training with the classes where the recorded labels have them. */
+function build(golden: GoldenCase): TrainingArtifacts {
+  const options = { output: golden.output, optimizer: optimizerOf(golden)! };
+  const make = (loss: LossName | LossOptions): TrainingArtifacts =>
+    buildTraining(golden.model, { ...options, ...gradientOptionsOf(golden), loss });
+  const loss = lossOf(golden)!;
+  const labels = golden.tensor('step0/y')?.shape ?? [];
+  const first = make(loss);
+  const fits = first.manifest.labels.shape.every(
+    (dim, i) => i === 0 || typeof dim === 'string' || dim === labels[i],
+  );
+  return fits ? first : make(withClassAxis(loss));
 }
 
 function batchOf(golden: GoldenCase, step: number) {
