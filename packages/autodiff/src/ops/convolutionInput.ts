@@ -1,6 +1,6 @@
 import type { Builder } from '../graph/builder.ts';
 import { dims, type Value } from '../graph/graph.ts';
-import { isStatic } from '../graph/shape.ts';
+import { isStatic, sizeOf } from '../graph/shape.ts';
 import { combine, known, pad, reshape, sizeAt, sizesFrom, type Size } from './sizes.ts';
 import type { Geometry } from './convolutionWeight.ts';
 
@@ -19,13 +19,19 @@ export function inputGradient(task: InputTask): Value {
   return mayFlip(task) && isWide(task) ? byFlippedConv(task) : byConvTranspose(task);
 }
 
-/** Whether the flipped Conv gives its matrix product enough rows; depthwise kernels have their own path. */
-function isWide({ w, group }: InputTask): boolean {
+/**
+ * Whether the flipped Conv gives its matrix product enough rows, and images large enough to pay for
+ * the turned kernel; depthwise kernels have their own path.
+ */
+function isWide({ x, w, group }: InputTask): boolean {
   const [outs, ins] = dims(w);
-  return typeof ins !== 'number' || ins >= WIDE_ROWS || (ins === 1 && outs === group);
+  const positions = sizeOf(dims(x).slice(2)) ?? MANY_POSITIONS;
+  if (ins === 1 && outs === group) return true;
+  return (typeof ins !== 'number' || ins >= WIDE_ROWS) && positions >= MANY_POSITIONS;
 }
 
 const WIDE_ROWS = 16;
+const MANY_POSITIONS = 100;
 
 /** Whether the flipped kernel exists: steps of one, and no more padding than the kernel reaches. */
 function mayFlip({ w, strides, dilations, begins, ends }: InputTask): boolean {

@@ -139,12 +139,14 @@ export const unfolded: WeightFormula = (task) => {
   const turned = { ...task, dY: swapped(b, dY) };
   const slopes = longRows(b, turned.dY, group);
   const xp = pad(b, swapped(b, task.x), 2, task.begins, task.ends);
-  const offsets = offsetsOf(kernel);
-  const seen = offsets.map((offset) => longRows(b, met(turned, xp, offset), group));
-  const all = b.op('MatMul', [slopes, transposed(b, b.op('Concat', seen, { axis: 1 }))]);
-  const [outs, ins] = [sizeAt(b, w, 0), sizeAt(b, w, 1)];
-  const split = reshape(b, all, [outs, offsets.length, ins]);
-  return asWeight(b, b.op('Transpose', [split], { perm: [0, 2, 1] }), w);
+  const [ins, positions] = [sizeAt(b, w, 1), sizeAt(b, slopes, 2)];
+  const columns = offsetsOf(kernel).map((offset) =>
+    reshape(b, met(turned, xp, offset), [group, ins, 1, positions]),
+  );
+  // Kernel elements vary fastest, as in the weight: the product needs no further transposition.
+  const stack = b.op('Concat', columns, { axis: 2 });
+  const all = reshape(b, stack, [group, combine(b, 'Mul', ins, columns.length), positions]);
+  return asWeight(b, b.op('MatMul', [slopes, transposed(b, all)]), w);
 };
 
 function longRows(b: Builder, value: Value, group: number): Value {
