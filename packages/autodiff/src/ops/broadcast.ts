@@ -4,6 +4,7 @@ import { dims, type Value } from '../graph/graph.ts';
 import type { InferContext, Inferred } from '../graph/infer.ts';
 import { broadcast, sameShape, shapeText } from '../graph/shape.ts';
 import type { DType } from '../graph/dtype.ts';
+import { elementwiseContent } from './content.ts';
 
 /** Inference of an elementwise operator with broadcasting; `dtype` where it is not that of an input. */
 export function inferElementwise(c: InferContext, dtype?: DType): readonly Inferred[] {
@@ -19,7 +20,7 @@ export function inferElementwise(c: InferContext, dtype?: DType): readonly Infer
       `${c.op} cannot broadcast ${known.map(shapeText).join(' with ')}`,
     );
   }
-  return [{ dtype: type, shape }];
+  return [{ dtype: type, shape, content: elementwiseContent(c) }];
 }
 
 /** Inference of an operator whose output is like its first input. */
@@ -32,7 +33,7 @@ export function inferSame(c: InferContext): readonly Inferred[] {
  * The gradient `g` of a broadcast result, summed to the shape of the operand `like`.
  *
  * Where sizes are symbols that broadcasting may or may not have stretched, the axes are found when the
- * graph runs: those on which the shapes differ (training.md section 1.1).
+ * graph runs: those on which the shapes differ.
  */
 export function sumTo(b: Builder, g: Value, like: Value): Value {
   const from = dims(g);

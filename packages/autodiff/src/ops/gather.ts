@@ -1,16 +1,70 @@
-import { dims, intOf } from '../graph/graph.ts';
+import type { Builder } from '../graph/builder.ts';
+import { constantOf, dims, intOf, type Attributes, type Value } from '../graph/graph.ts';
 import type { InferContext, Inferred } from '../graph/infer.ts';
 import type { GradientRule, Operator } from '../graph/operator.ts';
 import { axisOf, type Dim } from '../graph/shape.ts';
-import { floatTensor } from '../graph/tensor.ts';
-import { inferSame } from './broadcast.ts';
+import { addAt, places, zerosLike } from './iota.ts';
+import { combine, pad, sizeAt, zeros } from './sizes.ts';
+
+const axisIn = (attributes: Attributes, x: Value): number =>
+  axisOf(intOf({ attributes }, 'axis', 0), dims(x).length) ?? 0;
+
+const long = (b: Builder, indices: Value): Value =>
+  indices.dtype === 'int64' ? indices : b.op('Cast', [indices], { to: 7 });
 
 // What was read several times adds up.
 const gatherElements: GradientRule = ({ b, attributes, inputs: [x, indices] }, [g]) => {
-  const axis = axisOf(intOf({ attributes }, 'axis', 0), dims(x!).length) ?? 0;
-  const filled = b.op('ConstantOfShape', [b.shapeOf(x!)], { value: floatTensor([1], [0]) });
-  const zeros = g!.dtype === 'float32' ? filled : b.op('CastLike', [filled, g]);
-  return [b.op('ScatterElements', [zeros, indices, g], { axis, reduction: 'add' })];
+  const axis = axisIn(attributes, x!);
+  return [b.op('ScatterElements', [zerosLike(b, x!), indices, g], { axis, reduction: 'add' })];
+};
+
+// Rows of an embedding: added into zeros by row, never a product with one-hot vectors.
+const gather: GradientRule = ({ b, attributes, inputs: [x, indices] }, [g]) => {
+  const axis = axisIn(attributes, x!);
+  if (dims(indices!).length === 0 && constantOf(indices) !== undefined) {
+    return [single(b, x!, g!, axis, constantOf(indices)![0]!)];
+  }
+  const [rank, width] = [dims(x!).length, dims(indices!).length];
+  const others = Array.from({ length: rank - 1 }, (_, i) => i);
+  const first = [axis, ...others.map((i) => (i < axis ? i : i + 1))];
+  const from = Array.from({ length: width }, (_, i) => axis + i);
+  const rest = others.map((i) => (i < axis ? i : i + width));
+  const updates = axis === 0 ? g! : b.op('Transpose', [g], { perm: [...from, ...rest] });
+  const at = b.op('Unsqueeze', [long(b, indices!), b.ints([width])]);
+  const empty =
+    axis === 0
+      ? zerosLike(b, x!)
+      : zeros(
+          b,
+          x!,
+          first.map((i) => sizeAt(b, x!, i)),
+        );
+  const sums = b.op('ScatterND', [empty, at, updates], { reduction: 'add' });
+  if (axis === 0) return [b.adopt({ ...sums, dtype: g!.dtype, shape: dims(x!) })];
+  const back = dims(x!).map((_, i) => first.indexOf(i));
+  return [b.adopt({ ...b.op('Transpose', [sums], { perm: back }), shape: dims(x!) })];
+};
+
+/** One index, which took its axis away: zeros around it. */
+function single(b: Builder, x: Value, g: Value, axis: number, index: number): Value {
+  const size = sizeAt(b, x, axis);
+  const before = index < 0 ? combine(b, 'Add', size, index) : index;
+  const after = index < 0 ? -index - 1 : combine(b, 'Sub', size, index + 1);
+  const restored = b.op('Unsqueeze', [g, b.ints([axis])]);
+  const none = dims(x)
+    .slice(axis + 1)
+    .map(() => 0);
+  const padded = pad(b, restored, axis, [before, ...none], [after, ...none]);
+  return b.adopt({ ...padded, dtype: g.dtype, shape: dims(x) });
+}
+
+const gatherND: GradientRule = ({ b, attributes, inputs: [x, indices] }, [g]) => {
+  const batch = intOf({ attributes }, 'batch_dims', 0);
+  if (batch > 0) {
+    const at = b.op('GatherND', [places(b, x!), indices], { batch_dims: batch });
+    return [addAt(b, x!, g!, at)];
+  }
+  return [b.op('ScatterND', [zerosLike(b, x!), indices, g], { reduction: 'add' })];
 };
 
 function inferGather(c: InferContext): readonly Inferred[] {
@@ -27,13 +81,24 @@ function inferGather(c: InferContext): readonly Inferred[] {
   return [{ dtype: x.dtype, shape, content }];
 }
 
-/** Reading and writing elements by index. */
+function inferGatherND(c: InferContext): readonly Inferred[] {
+  const [x, indices] = c.inputs;
+  const depth = indices?.shape?.at(-1);
+  if (x?.shape === undefined || typeof depth !== 'number') {
+    return [{ dtype: x?.dtype, shape: undefined }];
+  }
+  const rest = x.shape.slice(intOf(c, 'batch_dims', 0) + depth);
+  return [{ dtype: x.dtype, shape: [...indices!.shape!.slice(0, -1), ...rest] }];
+}
+
+/** Reading elements by index. */
 export const GATHER: readonly Operator[] = [
+  { op: 'Gather', infer: inferGather, gradient: gather, settings: [1] },
   {
     op: 'GatherElements',
     infer: ({ inputs: [x, indices] }) => [{ dtype: x?.dtype, shape: indices?.shape }],
     gradient: gatherElements,
+    settings: [1],
   },
-  { op: 'Gather', infer: inferGather, advice: 'store the tensor it reads from as a Constant node' },
-  { op: 'ScatterElements', infer: inferSame },
+  { op: 'GatherND', infer: inferGatherND, gradient: gatherND, settings: [1] },
 ];

@@ -3,6 +3,7 @@ import { constantOf, dims, intOf, type Value } from '../graph/graph.ts';
 import type { InferContext, Inferred } from '../graph/infer.ts';
 import type { GradientContext, Operator } from '../graph/operator.ts';
 import { axisOf, isStatic, sizeOf } from '../graph/shape.ts';
+import { product as sizeProduct } from '../graph/symbol.ts';
 
 /** The axes a reduction removes, or undefined when they are not constant. */
 function axesOf(c: Pick<InferContext, 'attributes' | 'inputs'>): readonly number[] | undefined {
@@ -23,7 +24,9 @@ function inferReduce(c: InferContext): readonly Inferred[] {
   if (axes === undefined)
     return [{ dtype: x.dtype, shape: keeps ? x.shape.map(c.fresh) : undefined }];
   const shape = x.shape.flatMap((dim, i) => (axes.includes(i) ? (keeps ? [1] : []) : [dim]));
-  return [{ dtype: x.dtype, shape }];
+  const isCount = c.op === 'ReduceProd' && x.shape.length === 1 && axes.length === 1;
+  const content = isCount && x.content !== undefined ? [sizeProduct(x.content)] : undefined;
+  return [{ dtype: x.dtype, shape, content }];
 }
 
 /** One reduction as its rule sees it; `g` and `y` have the reduced axes back with size 1. */

@@ -22,6 +22,7 @@ import { RECURRENT } from './recurrent/recurrent.ts';
 import { REDUCE } from './reduce.ts';
 import { RESHAPE } from './reshape.ts';
 import { RESIZE } from './resize.ts';
+import { SCATTER } from './scatter.ts';
 import { SELECT } from './select.ts';
 import { SLICE } from './slice.ts';
 import { SOFTMAX } from './softmax.ts';
@@ -51,6 +52,7 @@ const FAMILIES = [
   REDUCE,
   RESHAPE,
   RESIZE,
+  SCATTER,
   SELECT,
   SLICE,
   SOFTMAX,

@@ -2,8 +2,12 @@ import { MedleyError } from '@medley/kit';
 import { constantOf, dims, intOf, intsOf } from '../graph/graph.ts';
 import type { InferContext, Inferred } from '../graph/infer.ts';
 import type { GradientRule, Operator } from '../graph/operator.ts';
-import { axisOf, broadcast, sizeOf, type Dim, type Shape } from '../graph/shape.ts';
+import { axisOf, broadcast, type Dim, type Shape } from '../graph/shape.ts';
+import { product, quotient } from '../graph/symbol.ts';
 import { sumTo } from './broadcast.ts';
+
+/** A tensor of more axes is no tensor that anybody wrote. */
+const MOST_AXES = 64;
 
 const reshape: GradientRule = ({ b, inputs: [x] }, [g]) => [b.reshapeLike(g!, x!)];
 
@@ -23,7 +27,10 @@ function inferReshape(c: InferContext): readonly Inferred[] {
     return [
       {
         dtype: x?.dtype,
-        shape: typeof rank === 'number' ? Array.from({ length: rank }, c.fresh) : undefined,
+        shape:
+          typeof rank === 'number' && rank <= MOST_AXES
+            ? Array.from({ length: rank }, c.fresh)
+            : undefined,
       },
     ];
   }
@@ -32,26 +39,13 @@ function inferReshape(c: InferContext): readonly Inferred[] {
     dim === 0 && !keepsZero ? (x?.shape?.[i] ?? c.fresh()) : dim,
   );
   const shape = filled.map((dim) => (dim === -1 ? remainder(x?.shape, filled, c.fresh) : dim));
-  return [{ dtype: x?.dtype, shape, content: shape.length === 1 ? x?.content : undefined }];
+  return [{ dtype: x?.dtype, shape, content: shape.length < 2 ? x?.content : undefined }];
 }
 
-/** What −1 stands for: the sizes of `from` that `to` does not name, when that is one size or a number. */
+/** What −1 stands for: the elements of `from` over those that `to` names. */
 function remainder(from: Shape | undefined, to: Shape, fresh: () => string): Dim {
   if (from === undefined) return fresh();
-  const left = [...from];
-  const unmatched: Dim[] = [];
-  for (const dim of to) {
-    if (dim === -1) continue;
-    const at = typeof dim === 'string' ? left.indexOf(dim) : -1;
-    if (at >= 0) left.splice(at, 1);
-    else unmatched.push(dim);
-  }
-  const divisor = sizeOf(unmatched);
-  const symbols = left.filter((dim) => typeof dim === 'string');
-  const count = sizeOf(left.filter((dim) => typeof dim === 'number'));
-  if (divisor === undefined || count === undefined || divisor === 0) return fresh();
-  if (symbols.length === 0) return count / divisor;
-  return symbols.length === 1 && count === divisor ? symbols[0]! : fresh();
+  return quotient(product(from), product(to.filter((dim) => dim !== -1))) ?? fresh();
 }
 
 function inferFlatten(c: InferContext): readonly Inferred[] {
@@ -59,8 +53,8 @@ function inferFlatten(c: InferContext): readonly Inferred[] {
   if (x?.shape === undefined) return [{ dtype: x?.dtype, shape: [c.fresh(), c.fresh()] }];
   const at = intOf(c, 'axis', 1);
   const axis = at < 0 ? at + x.shape.length : at;
-  const side = (part: Shape): Dim => (part.length === 1 ? part[0]! : (sizeOf(part) ?? c.fresh()));
-  return [{ dtype: x.dtype, shape: [side(x.shape.slice(0, axis)), side(x.shape.slice(axis))] }];
+  const sides = [x.shape.slice(0, axis), x.shape.slice(axis)];
+  return [{ dtype: x.dtype, shape: sides.map(product) }];
 }
 
 function inferSqueeze(c: InferContext): readonly Inferred[] {
@@ -87,7 +81,7 @@ function inferUnsqueeze(c: InferContext): readonly Inferred[] {
   const shape = Array.from({ length: rank }, (_, i) =>
     added.includes(i) ? 1 : (rest.shift() ?? 1),
   );
-  return [{ dtype: x.dtype, shape, content: rank === 1 ? x.content : undefined }];
+  return [{ dtype: x.dtype, shape, content: rank < 2 ? x.content : undefined }];
 }
 
 function inferTranspose(c: InferContext): readonly Inferred[] {
@@ -110,9 +104,11 @@ function inferTranspose(c: InferContext): readonly Inferred[] {
 function inferExpand(c: InferContext): readonly Inferred[] {
   const [x, target] = c.inputs;
   const known = x?.shape !== undefined && target?.content !== undefined;
-  return [
-    { dtype: x?.dtype, shape: known ? broadcast([x.shape, target.content], c.fresh) : undefined },
-  ];
+  if (known) return [{ dtype: x.dtype, shape: broadcast([x.shape, target.content], c.fresh) }];
+  const rank = target?.shape?.[0];
+  const isRanked = typeof rank === 'number' && rank <= MOST_AXES && x?.shape !== undefined;
+  const length = isRanked ? Math.max(rank, x.shape.length) : 0;
+  return [{ dtype: x?.dtype, shape: isRanked ? Array.from({ length }, c.fresh) : undefined }];
 }
 
 /** Operators that move elements without changing or repeating them, and Expand. */

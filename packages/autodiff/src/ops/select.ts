@@ -1,3 +1,4 @@
+import { intOf } from '../graph/graph.ts';
 import type { GradientRule, Operator } from '../graph/operator.ts';
 import { inferElementwise, inferSame, sumTo } from './broadcast.ts';
 
@@ -18,7 +19,11 @@ const clip: GradientRule = ({ b, inputs: [x, low, high] }, [g]) => {
   ];
 };
 
-/** Where and Clip. */
+const trilu: GradientRule = ({ b, attributes, inputs: [, k] }, [g]) => [
+  b.op('Trilu', [g, k], { upper: intOf({ attributes }, 'upper', 1) }),
+];
+
+/** Where, Clip and Trilu. */
 export const SELECT: readonly Operator[] = [
   {
     op: 'Where',
@@ -26,4 +31,5 @@ export const SELECT: readonly Operator[] = [
     gradient: where,
   },
   { op: 'Clip', infer: inferSame, gradient: clip, settings: [1, 2] },
+  { op: 'Trilu', infer: inferSame, gradient: trilu, settings: [1] },
 ];

@@ -2,7 +2,9 @@ import { constantOf, intOf, type Attribute } from '../graph/graph.ts';
 import { dtypeOf, type DType } from '../graph/dtype.ts';
 import type { InferContext, Inferred } from '../graph/infer.ts';
 import type { Operator } from '../graph/operator.ts';
-import { axisOf } from '../graph/shape.ts';
+import { axisOf, type Dim } from '../graph/shape.ts';
+import { product } from '../graph/symbol.ts';
+import { numbersOf } from '../graph/tensor.ts';
 import { inferElementwise, inferSame } from './broadcast.ts';
 
 const boolean = (c: InferContext): readonly Inferred[] => inferElementwise(c, 'bool');
@@ -17,6 +19,11 @@ function inferShape(c: InferContext): readonly Inferred[] {
   const end = c.attributes.get('end')?.value as number | undefined;
   const content = shape.slice(start ?? 0, end ?? shape.length);
   return [{ dtype: 'int64', shape: [content.length], content }];
+}
+
+function inferSize({ inputs: [x] }: InferContext): readonly Inferred[] {
+  const content = x?.shape === undefined ? undefined : [product(x.shape)];
+  return [{ dtype: 'int64', shape: [], content }];
 }
 
 function inferArg(c: InferContext): readonly Inferred[] {
@@ -43,15 +50,27 @@ function inferOneHot(c: InferContext): readonly Inferred[] {
 function inferRange(c: InferContext): readonly Inferred[] {
   const [start, limit, delta] = c.inputs.map((input) => constantOf(input)?.[0]);
   const known = start !== undefined && limit !== undefined && delta !== undefined && delta !== 0;
-  const size = known ? Math.max(0, Math.ceil((limit - start) / delta)) : c.fresh();
-  return [{ dtype: c.inputs[0]?.dtype, shape: [size] }];
+  const size = known ? Math.max(0, Math.ceil((limit - start) / delta)) : rangeSize(c);
+  const isShort = typeof size === 'number' && size <= 64;
+  const content = isShort ? Array.from({ length: size }, (_, i) => start! + i * delta!) : undefined;
+  return [{ dtype: c.inputs[0]?.dtype, shape: [size], content }];
+}
+
+/** Range(0, n, 1) has n elements whatever n is. */
+function rangeSize(c: InferContext): Dim {
+  const [start, limit, delta] = c.inputs.map((input) => input?.content?.[0]);
+  return start === 0 && delta === 1 && limit !== undefined ? limit : c.fresh();
 }
 
 function inferFilled(c: InferContext): readonly Inferred[] {
   const value: Attribute | undefined = c.attributes.get('value');
   const dtype = value?.kind === 'tensor' ? value.value.dtype : 'float32';
-  const [shape] = c.inputs;
-  return [{ dtype, shape: shape?.content }];
+  const shape = c.inputs[0]?.content;
+  const fill = value?.kind === 'tensor' ? numbersOf(value.value)?.[0] : undefined;
+  const length = shape?.length === 1 ? shape[0] : undefined;
+  const isShort = fill !== undefined && typeof length === 'number' && length <= 64;
+  const content = isShort ? Array.from({ length }, () => fill) : undefined;
+  return [{ dtype, shape, content }];
 }
 
 function inferRandom(c: InferContext): readonly Inferred[] {
@@ -77,7 +96,7 @@ const RULES: Readonly<Record<string, Operator['infer']>> = {
   IsNaN: booleanSame,
   IsInf: booleanSame,
   Shape: inferShape,
-  Size: () => [{ dtype: 'int64', shape: [] }],
+  Size: inferSize,
   ArgMax: inferArg,
   ArgMin: inferArg,
   NonZero: inferNonZero,
