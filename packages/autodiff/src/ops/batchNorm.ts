@@ -43,8 +43,8 @@ function statisticsOf(c: GradientContext): { readonly mean: Value; readonly vari
 
 /**
  * dX = γ/σ·(dY − mean(dY) − x̂·mean(dY·x̂)) over the elements of a channel (Ioffe and Szegedy 2015,
- * section 3), where the means vanish when the statistics are fixed. The sums are taken of x − μ, not
- * of x, whose large mean would cancel; only the last pass reads x itself, scaled down by 1/n.
+ * section 3), where the means vanish when the statistics are fixed. All is written in x − μ, not in x,
+ * whose large mean would cancel.
  */
 const batchNorm: GradientRule = (c, [g]): readonly Maybe[] => {
   if (g === undefined) return [];
@@ -65,10 +65,10 @@ const batchNorm: GradientRule = (c, [g]): readonly Maybe[] => {
   const dBias = channelSum(b, g);
   if (needs[0] !== true) return [undefined, dScale, dBias];
   const size = sharers(b, x, scale);
-  const share = b.op('Neg', [b.op('Div', [slope, size])]);
-  const pull = b.op('Mul', [b.op('Mul', [share, inverse]), dScale]);
-  const shift = b.op('Mul', [share, dBias]);
-  return [b.op('Add', [scaled(), affine(b, x, { scale: pull, shift, mean })]), dScale, dBias];
+  const along = perChannel(b, b.op('Div', [b.op('Mul', [dScale, inverse]), size]), x);
+  const free = b.op('Sub', [g, b.op('Mul', [centred, along])]);
+  const shift = b.op('Neg', [b.op('Mul', [slope, b.op('Div', [dBias, size])])]);
+  return [affine(b, free, { scale: slope, shift }), dScale, dBias];
 
   function sumIf(need: boolean | undefined): Maybe {
     return need === true ? channelSum(b, g!) : undefined;

@@ -32,18 +32,14 @@ const instanceNorm: GradientRule = (c, [dY]) => {
   const dScale = needs[1] === true ? overRows(b, products) : undefined;
   if (needs[0] !== true) return [undefined, dScale, dBias];
   const slope = b.op('Mul', [inverse, b.op('Unsqueeze', [scale, b.ints([1])])]);
-  const share = b.op('Neg', [b.op('Div', [slope, sharers(b, x, mean)])]);
-  const pull = b.op('Mul', [b.op('Mul', [share, inverse]), products]);
+  const size = sharers(b, x, mean);
+  const along = b.op('Div', [b.op('Mul', [products, inverse]), size]);
+  const free = b.op('Sub', [g, b.op('Mul', [centred, along])]);
+  const shift = b.op('Neg', [b.op('Mul', [slope, b.op('Div', [sums, size])])]);
   // Every group of every row becomes a channel of one image.
-  const image = b.op('Unsqueeze', [b.op('Flatten', [x], { axis: 2 }), b.ints([0])]);
-  const means = affine(b, image, {
-    scale: vector(b, pull),
-    shift: vector(b, b.op('Mul', [share, sums])),
-    mean: vector(b, mean),
-  });
-  const scaled = b.op('Mul', [g, slope]);
-  const dX = b.op('Add', [b.reshapeLike(scaled, input), b.reshapeLike(means, input)]);
-  return [b.adopt({ ...dX, shape: dims(input) }), dScale, dBias];
+  const image = b.op('Unsqueeze', [b.op('Flatten', [free], { axis: 2 }), b.ints([0])]);
+  const dX = affine(b, image, { scale: vector(b, slope), shift: vector(b, shift) });
+  return [b.adopt({ ...b.reshapeLike(dX, input), shape: dims(input) }), dScale, dBias];
 };
 
 /** InstanceNormalization, and GroupNormalization of operator set 18. */

@@ -70,18 +70,18 @@ const layerNorm: GradientRule = (c, [dY, dMean, dInverse]) => {
   const dScale = needs[1] === true ? shaped(b.op('MatMul', [weights, products])) : undefined;
   const dBias = needs[2] === true ? sumTo(b, g, inputs[2]!) : undefined;
   if (needs[0] !== true) return [undefined, dScale, dBias];
+  const size = sharers(b, x, inverse);
   const total = (value: Value): Value =>
     vector(b, b.op('MatMul', [value, column(b, vector(b, scale))]));
-  const share = b.op('Neg', [b.op('Div', [inverse, sharers(b, x, inverse)])]);
+  const divided = (value: Value): Value => b.op('Div', [value, size]);
+  // The gradient of the output 1/σ comes back as −(x − μ)/(σ³·size), that of μ as 1/size.
   const square = b.op('Mul', [inverse, inverse]);
-  const along = total(products);
-  // The mean's own gradient comes back as 1/size for each element, that of 1/σ as −(x − μ)/(σ³·size).
-  const fromMean = dMean && b.op('Neg', [b.op('Div', [vector(b, dMean), inverse])]);
-  const shift = b.op('Mul', [share, plus(b, total(rows), fromMean)]);
-  const pull = b.op('Mul', [b.op('Mul', [share, square]), plus(b, along, dInverse)]);
-  const channels = b.op('Unsqueeze', [x, b.ints([0])]);
-  const means = b.op('Squeeze', [affine(b, channels, { scale: pull, shift, mean }), b.ints([0])]);
-  const dX = b.op('Add', [b.op('Mul', [scaled, column(b, inverse)]), means]);
+  const along = divided(b.op('Mul', [square, plus(b, total(products), dInverse)]));
+  const free = b.op('Sub', [scaled, b.op('Mul', [centred, column(b, along)])]);
+  const pull = b.op('Neg', [b.op('Mul', [inverse, total(rows)])]);
+  const shift = divided(plus(b, pull, dMean));
+  const channels = b.op('Unsqueeze', [free, b.ints([0])]);
+  const dX = b.op('Squeeze', [affine(b, channels, { scale: inverse, shift }), b.ints([0])]);
   return [b.reshapeLike(dX, input), dScale, dBias];
 };
 

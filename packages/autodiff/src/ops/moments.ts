@@ -10,16 +10,17 @@ export function inverseRoot(c: GradientContext, variance: Value): Value {
 }
 
 /**
- * scale·(x − mean) + shift for each channel of x [N, C, …], in one pass of the runtime's own kernel;
- * the others are [C].
+ * scale·x + shift for each channel of x [N, C, …], in one pass of the runtime's own kernel; the others
+ * are [C].
  */
 export function affine(
   b: Builder,
   x: Value,
-  { scale, shift, mean }: { readonly scale: Value; readonly shift: Value; readonly mean: Value },
+  { scale, shift }: { readonly scale: Value; readonly shift: Value },
 ): Value {
-  const one = b.op('Expand', [b.scalar(1, x), b.shapeOf(scale)]);
-  return b.op('BatchNormalization', [x, scale, shift, mean, one], { epsilon: { float: 0 } });
+  const like = b.shapeOf(scale);
+  const [zero, one] = [0, 1].map((value) => b.op('Expand', [b.scalar(value, x), like]));
+  return b.op('BatchNormalization', [x, scale, shift, zero, one], { epsilon: { float: 0 } });
 }
 
 /** Mean over the last axis, which stays with size 1. */
