@@ -23,7 +23,7 @@ export {
   type TrainingManifest,
   type TrainingOptions,
 } from './training/manifest.ts';
-export type { ClippingMethod, PrivacyOptions } from './training/private/clipped.ts';
+export type { ClippingMethod, PrivacyOptions } from './training/private/method.ts';
 export { privateUpdates, type PrivateUpdatesCall } from './training/private/epoch.ts';
 export { poissonLots, type Lots } from './training/private/lots.ts';
 export { gaussianNoise } from './training/private/noise.ts';

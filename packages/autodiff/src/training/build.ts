@@ -13,7 +13,7 @@ import { gradientPath, unsupportedNodes } from '../path.ts';
 import { refusal } from '../unsupported.ts';
 import { forward, type Plan } from './core.ts';
 import { epochGraph, evaluateGraph, stepGraph } from './graphs.ts';
-import { clippingMethod, privacyNumbers } from './private/clipped.ts';
+import { clippingOf } from './private/method.ts';
 import {
   ENGINE_VERSION,
   type DataSpec,
@@ -28,7 +28,7 @@ import {
  * Throws what reading a model throws (MODEL_UNREADABLE …), MODEL_NO_PARAMETERS,
  * MODEL_UNSUPPORTED_OPERATOR with every such node at once, MODEL_VALUE_UNKNOWN for an unknown output,
  * MODEL_OUTPUT_UNFIT when the output does not fit the loss, TRAINING_OPTIONS_INVALID, and with
- * `privacy` what {@link clippingMethod} throws.
+ * `privacy` what {@link clippingOf} throws.
  */
 export function buildTraining(bytes: Uint8Array, options: TrainingOptions): TrainingArtifacts {
   const optimizer = optimizerOf(options.optimizer, options);
@@ -59,8 +59,7 @@ export function buildTraining(bytes: Uint8Array, options: TrainingOptions): Trai
     output: output.name,
     outputShape: output.shape,
   };
-  const { privacy } = options;
-  const clipping = privacy && clippingMethod(base, privacy, { inputs, labels }, forward);
+  const { record, numbers, ...clipping } = clippingOf(base, options, { inputs, labels }, forward);
   const manifest: TrainingManifest = {
     engine: ENGINE_VERSION,
     sourceSha256: toHex(sha256(bytes)),
@@ -82,11 +81,11 @@ export function buildTraining(bytes: Uint8Array, options: TrainingOptions): Trai
     ...(optimizer.starts === undefined ? {} : { slotStarts: optimizer.starts }),
     ...(options.clip === undefined ? {} : { clip: options.clip }),
     ...(optimizer.vectors === undefined ? {} : { vectors: optimizer.vectors }),
-    ...(clipping === undefined ? {} : { privacy: { ...privacy!, method: clipping } }),
-    hyperparameters: { ...optimizer.hyperparameters, ...(privacy && privacyNumbers(privacy)) },
+    ...record,
+    hyperparameters: { ...optimizer.hyperparameters, ...numbers },
     feeds: inputs.map(({ name }) => `input:${name}`),
   };
-  const plan = { ...base, ...(clipping === undefined ? {} : { clipping }), manifest };
+  const plan = { ...base, ...clipping, manifest };
   const file = (graph: ReturnType<typeof stepGraph>): Uint8Array =>
     writeModel(graph, { producer: 'medley', version: ENGINE_VERSION });
   return {

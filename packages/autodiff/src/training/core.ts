@@ -9,7 +9,8 @@ import type { Model } from '../model.ts';
 import type { Numbers, Optimizer } from '../optimizer/optimizer.ts';
 import { movedParameters, parameterCount } from '../parameters.ts';
 import { gradientPath } from '../path.ts';
-import { clippedGradients, noised, privacyInputs, type ClippingMethod } from './private/clipped.ts';
+import { clippedGradients, noised, privacyInputs } from './private/clipped.ts';
+import type { ClippingMethod } from './private/method.ts';
 
 /** What the graphs of one training have in common. */
 export interface Plan {

@@ -3,7 +3,7 @@ import type { BatchNormMode, RunningVariance } from '../graph/mode.ts';
 import type { Shape } from '../graph/shape.ts';
 import type { LabelRule, LossName, LossOptions, LossRecord } from '../loss/loss.ts';
 import type { ModelOptions, Parameter } from '../parameters.ts';
-import type { ClippingMethod, PrivacyOptions } from './private/clipped.ts';
+import type { ClippingMethod, PrivacyOptions } from './private/method.ts';
 import type { ClipOptions, GradientOptions, OptimizerOptions } from '../optimizer/optimizer.ts';
 
 /** Version of the graphs this engine writes; part of every manifest. */

@@ -11,7 +11,7 @@ import { buildTraining } from '../build.ts';
 import type { Inputs } from '../feed.ts';
 import type { TrainingOptions } from '../manifest.ts';
 import { Trainer } from '../trainer.ts';
-import type { ClippingMethod } from './clipped.ts';
+import type { ClippingMethod } from './method.ts';
 
 const ROWS = 6;
 const rng = seededRng('clipped');

@@ -58,7 +58,7 @@ export async function privateUpdates(
       ...lots,
       ...stateOf(state),
       hyperparameters,
-      learningRate: rates?.subarray(done, done + count) ?? (learningRate as number),
+      learningRate: rates?.subarray(done, done + count) ?? learningRate,
       noise: gaussianNoise(rng, count * manifest.trainableCount, stdDev),
     });
     losses.set(next.losses, done);
