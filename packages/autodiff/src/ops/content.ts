@@ -7,14 +7,14 @@ import { difference, product, quotient, sum } from '../graph/symbol.ts';
 const LONGEST = 64;
 
 /** What one element of the result is; undefined when that is not known. */
-type Formula = (...operands: readonly Dim[]) => Dim | undefined;
+type Formula = (a: Dim, b: Dim, ...others: readonly Dim[]) => Dim | undefined;
 
 const INTEGERS: Readonly<Record<string, Formula>> = {
-  Add: (a, b) => sum(a!, b!),
-  Sub: (a, b) => difference(a!, b!),
-  Mul: (a, b) => product([a!, b!]),
-  Div: (a, b) => quotient(a!, b!),
-  Equal: (a, b) => isEqual(a!, b!),
+  Add: (a, b) => sum(a, b),
+  Sub: (a, b) => difference(a, b),
+  Mul: (a, b) => product([a, b]),
+  Div: (a, b) => quotient(a, b),
+  Equal: (a, b) => isEqual(a, b),
   Where: (condition, a, b) => (condition === 1 ? a : condition === 0 ? b : undefined),
   Max: (...dims) => extremum(Math.max, dims),
   Min: (...dims) => extremum(Math.min, dims),
@@ -40,7 +40,7 @@ const isWhole = (value: Value): boolean => value.dtype === 'int64' || value.dtyp
 /** The elements of an elementwise result over integer vectors, as far as all of them are known. */
 export function elementwiseContent(c: InferContext): readonly Dim[] | undefined {
   const formula = INTEGERS[c.op];
-  if (formula === undefined) return undefined;
+  if (formula === undefined || c.inputs.length < 2) return undefined;
   const operands: (readonly Dim[])[] = [];
   for (const [i, input] of c.inputs.entries()) {
     const isCondition = c.op === 'Where' && i === 0;
@@ -51,8 +51,9 @@ export function elementwiseContent(c: InferContext): readonly Dim[] | undefined 
   if (length > LONGEST || operands.some((part) => part.length !== 1 && part.length !== length)) {
     return undefined;
   }
-  const content = Array.from({ length }, (_, i) =>
-    formula(...operands.map((part) => (part.length === 1 ? part[0]! : part[i]!))),
-  );
+  const content = Array.from({ length }, (_, i) => {
+    const [first, second, ...others] = operands.map((part) => part[part.length === 1 ? 0 : i]!);
+    return formula(first!, second!, ...others);
+  });
   return content.every((dim) => dim !== undefined) ? content : undefined;
 }

@@ -16,6 +16,7 @@ import { LOCAL_NORM } from './localNorm.ts';
 import { LOSS_NODE } from './lossNode.ts';
 import { MATRIX } from './matrix.ts';
 import { NARY } from './nary.ts';
+import { ORDER } from './order.ts';
 import { POOLING } from './pooling.ts';
 import { POOLING_MAX } from './poolingMax.ts';
 import { RECURRENT } from './recurrent/recurrent.ts';
@@ -46,6 +47,7 @@ const FAMILIES = [
   LOSS_NODE,
   MATRIX,
   NARY,
+  ORDER,
   POOLING,
   POOLING_MAX,
   RECURRENT,

@@ -6,6 +6,7 @@ import { GATHER } from './gather.ts';
 import { LOSS_NODES } from './lossNode.ts';
 import { MATRIX } from './matrix.ts';
 import { NORMALISATION } from './normalisation.ts';
+import { ORDER } from './order.ts';
 import { POOLS } from './pooling.ts';
 import { RECURRENT } from './recurrent.ts';
 import { REDUCE } from './reduce.ts';
@@ -21,6 +22,7 @@ export const SWEEP: readonly Case[] = [
   ...LOSS_NODES,
   ...MATRIX,
   ...NORMALISATION,
+  ...ORDER,
   ...POOLS,
   ...RECURRENT,
   ...REDUCE,
