@@ -1,4 +1,6 @@
 export { exportModel, type ExportOptions } from './export.ts';
+export type { Warning } from './file/advice.ts';
+export { embedExternalData, readModelFile, type ExternalPart } from './file/external.ts';
 export { runGoldenCase, GOLDEN_TOLERANCE, type GoldenResult } from './golden/run.ts';
 export { gradient } from './gradient.ts';
 export type { DType } from './graph/dtype.ts';

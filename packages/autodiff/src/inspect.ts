@@ -1,4 +1,5 @@
 import { placeAlone } from './alone.ts';
+import { warningsOf, type Warning } from './file/advice.ts';
 import { safeInteger } from './file/codec.ts';
 import type { Value } from './graph/graph.ts';
 import type { Dim } from './graph/shape.ts';
@@ -37,6 +38,8 @@ export interface ModelReport {
   readonly operators: Readonly<Record<string, number>>;
   /** Every node in the way of training; empty when the model can be trained. */
   readonly unsupported: readonly Unsupported[];
+  /** What may spoil a training without stopping it. */
+  readonly warnings: readonly Warning[];
 }
 
 /**
@@ -71,6 +74,7 @@ export function inspectModel(bytes: Uint8Array, options: ModelOptions = {}): Mod
     frozen: model.frozen,
     operators: countOperators((proto.graph?.node ?? []).map((node) => node.opType ?? '')),
     unsupported: unsupportedNodes(b, placed, path),
+    warnings: warningsOf(proto),
   };
 }
 

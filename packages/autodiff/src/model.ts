@@ -7,7 +7,8 @@ import { batchNormAs } from './graph/mode.ts';
 import { functionOpener } from './file/function.ts';
 import { domainOf, readGraph } from './file/reader.ts';
 import { infer } from './ops/registry.ts';
-import type { Tensor } from './graph/tensor.ts';
+import { floatsOf, type Tensor } from './graph/tensor.ts';
+import { densify } from './file/sparse.ts';
 import { unshare, untouched } from './file/unshare.ts';
 import { upgrade } from './file/upgrade.ts';
 import { stepsFirst } from './ops/recurrent/layout.ts';
@@ -40,12 +41,15 @@ export interface Model extends Reading {
  * statistics that training replaces.
  *
  * Throws MODEL_UNREADABLE, MODEL_TOO_LARGE, MODEL_EXTERNAL_DATA, MODEL_DUPLICATE_NAME, MODEL_INVALID,
- * MODEL_UNSUPPORTED_OPSET, MODEL_PARAMETER_NOT_FLOAT, TRAINING_OPTIONS_INVALID for options that do
- * not fit the model.
+ * MODEL_UNSUPPORTED_OPSET, MODEL_UNSUPPORTED_OPERATOR for a node that has no form in operator set 18,
+ * MODEL_PARAMETER_NOT_FLOAT, MODEL_NOT_FINITE, TRAINING_OPTIONS_INVALID for options that do not fit.
  */
 export function loadModel(bytes: Uint8Array, options: ModelOptions = {}): Model {
   const model = readModel(bytes, options);
-  return { ...model, ...assignRoles(model, options) };
+  const assigned = assignRoles(model, options);
+  for (const { name } of assigned.parameters)
+    checkFinite(name, model.graph.initializers.get(name)!);
+  return { ...model, ...assigned };
 }
 
 /** Reads a model without asking which of its initializers are weights. Throws MODEL_*. */
@@ -55,10 +59,15 @@ export function readModel(bytes: Uint8Array, options: ModelOptions = {}): Readin
   if (standard === undefined)
     throw new MedleyError('MODEL_INVALID', 'the model names no ONNX operator set');
   const opset = safeInteger(standard.version ?? 0, 'the operator set');
+  densify(proto.graph!);
   const read = readGraph(proto.graph!);
   const apart = options.unshare === false ? untouched(read) : unshare(read);
   const open = functionOpener(proto, opset);
-  const folded = fold(stepsFirst(upgrade(apart.graph, { opset, infer, open })));
+  const folded = fold(
+    stepsFirst(upgrade(apart.graph, { opset, infer, open })),
+    infer,
+    options.unshare,
+  );
   return {
     proto,
     opset,
@@ -67,4 +76,9 @@ export function readModel(bytes: Uint8Array, options: ModelOptions = {}): Readin
     copies: new Map([...folded.copies, ...apart.copies]),
     splits: apart.splits,
   };
+}
+
+function checkFinite(name: string, tensor: Tensor): void {
+  if (floatsOf(tensor).every(Number.isFinite)) return;
+  throw new MedleyError('MODEL_NOT_FINITE', `the weight "${name}" holds NaN or infinity`);
 }

@@ -3,7 +3,7 @@ import protobuf from 'protobufjs/minimal.js';
 import { onnx } from '../generated/onnx.js';
 
 /** Protocol Buffers stop at 2 GiB; half of that leaves room for what training adds. */
-const MAX_BYTES = 2 ** 30;
+export const MAX_BYTES = 2 ** 30;
 
 /**
  * Decodes an ONNX file. The result may hold views onto `bytes`: do not change them afterwards.

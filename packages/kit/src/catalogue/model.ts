@@ -20,8 +20,9 @@ export const MODEL = {
     grpc: 'INVALID_ARGUMENT',
     http: 400,
     exit: EXIT.data,
-    sentence: 'The model keeps tensors in files beside it.',
-    remedy: 'Export the model with all tensors inside the one file (no external data).',
+    sentence: 'The model keeps tensors in other files, which cannot be used.',
+    remedy:
+      'Keep these files in the folder of the model, or export it with all tensors inside the one file.',
   },
   MODEL_INVALID: {
     grpc: 'INVALID_ARGUMENT',
@@ -42,7 +43,7 @@ export const MODEL = {
     http: 422,
     exit: EXIT.data,
     sentence: 'The model uses an ONNX operator set that cannot be trained here.',
-    remedy: 'Export the model with operator set 17 or 18.',
+    remedy: 'Export the model with an operator set from 6 to 26, best 17 or 18.',
   },
   MODEL_UNSUPPORTED_OPERATOR: {
     grpc: 'UNIMPLEMENTED',
@@ -65,6 +66,13 @@ export const MODEL = {
     exit: EXIT.data,
     sentence: 'A weight of the model is not a 32-bit floating-point tensor.',
     remedy: 'Convert the model to float32 before exporting it.',
+  },
+  MODEL_NOT_FINITE: {
+    grpc: 'FAILED_PRECONDITION',
+    http: 422,
+    exit: EXIT.data,
+    sentence: 'A weight of the model is infinite or not a number.',
+    remedy: 'Export the model from a training that did not diverge; the message names the weight.',
   },
   MODEL_INPUT_UNFIT: {
     grpc: 'FAILED_PRECONDITION',

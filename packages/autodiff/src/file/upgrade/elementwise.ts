@@ -134,9 +134,10 @@ function finish(r: Rewrite, op: string, inputs: readonly string[]): void {
 
 const BINARY = ['Add', 'Sub', 'Mul', 'Div', 'Pow', 'And', 'Or', 'Xor', 'Equal', 'Greater', 'Less'];
 
-/** Elementwise operators. */
+/** Elementwise operators, and Gemm, whose third operand broadcasts in the same way. */
 export const ELEMENTWISE: readonly Entry[] = [
   ...forEach(BINARY, { before: 7, rule: broadcastAttribute }),
+  { op: 'Gemm', before: 7, rule: drop('broadcast') },
   { op: 'Clip', before: 11, rule: clip },
   { op: 'PRelu', before: 7, rule: prelu },
   { op: 'Cast', rule: cast },

@@ -31,7 +31,7 @@ export class Scope {
     const scope = new Scope(this.#infer, this);
     scope.#hints = graph.hints;
     for (const input of graph.inputs) scope.#set(input);
-    for (const [name, tensor] of graph.initializers) scope.#set(constant(name, tensor));
+    for (const [name, tensor] of graph.initializers) scope.constant(name, tensor);
     for (const { outputs } of graph.nodes) for (const name of outputs) this.#names.taken.add(name);
     return scope;
   }
@@ -50,6 +50,11 @@ export class Scope {
     counts.set(wish, count);
     taken.add(name);
     return name;
+  }
+
+  /** A value that is `tensor`; nothing is written. */
+  constant(name: string, tensor: Tensor): void {
+    this.#set(constant(name, tensor));
   }
 
   /** Adds a node and infers its outputs. Throws MODEL_INVALID when operands do not fit. */

@@ -1,0 +1,44 @@
+import { describe, expect, test } from '@jest/globals';
+import { inspectModel } from '../inspect.ts';
+import { buildMlp } from '../mlp.ts';
+import { decodeModel, encodeModel } from './codec.ts';
+import { warningsOf } from './advice.ts';
+
+const mlp = buildMlp({ features: 3, hidden: [4], outputs: 2, activation: 'relu', seed: 'w' });
+
+/** What is said of a file with these nodes. */
+function said(version: string, ops: readonly string[], name = 'node_', outputs = 1) {
+  const proto = decodeModel(mlp);
+  proto.producerName = 'pytorch';
+  proto.producerVersion = version;
+  proto.graph!.node = ops.map((opType, i) => ({
+    opType,
+    name: `${name}${i}`,
+    output: Array.from({ length: outputs }, (_, at) => `${i}.${at}`),
+  }));
+  return warningsOf(proto).map(({ kind }) => kind);
+}
+
+describe('a warning', () => {
+  test('says that BatchNormalization may have been folded', () => {
+    expect(said('2.13.0+cpu', ['Conv', 'Relu'])).toEqual(['batchNormFolded']);
+    expect(said('2.5.1', ['Conv', 'Relu'])).toEqual(['batchNormFolded']);
+  });
+
+  test('is not given where it cannot be so', () => {
+    expect(said('2.4.0', ['Conv', 'Relu'])).toEqual([]);
+    expect(said('2.13.0', ['Gemm', 'Relu'])).toEqual([]);
+    expect(said('2.13.0', ['Conv', 'InstanceNormalization'])).toEqual([]);
+    expect(said('2.13.0', ['Conv', 'BatchNormalization'], 'node_', 3)).toEqual([]);
+    expect(said('2.13.0', ['Conv', 'Relu'], '/layer/')).toEqual([]);
+  });
+
+  test('says that statistics are kept', () => {
+    expect(said('1.13', ['Conv', 'BatchNormalization'])).toEqual(['batchNormFrozen']);
+  });
+
+  test('stands in the report', () => {
+    expect(inspectModel(mlp).warnings).toEqual([]);
+    expect(inspectModel(encodeModel(decodeModel(mlp))).warnings).toEqual([]);
+  });
+});
