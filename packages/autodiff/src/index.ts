@@ -16,6 +16,7 @@ export type { Unsupported } from './path.ts';
 export type { Elements } from './session.ts';
 export { compileTraining } from './standard/compile.ts';
 export { readTensorFile } from './standard/tensorFile.ts';
+export { writeTrainingInfo } from './standard/trainingInfo.ts';
 export { buildTraining } from './training/build.ts';
 export type { Inputs, TensorInput } from './training/feed.ts';
 export {

@@ -12,7 +12,7 @@ import { movedParameters, parameterCount } from '../parameters.ts';
 import { gradientPath, unsupportedNodes } from '../path.ts';
 import { refusal } from '../unsupported.ts';
 import { forward, type Plan } from './core.ts';
-import { epochGraph, evaluateGraph, stepGraph } from './graphs.ts';
+import { epochGraph, evaluateGraph, stepGraph, type GraphPlan } from './graphs.ts';
 import { clippingOf } from './private/method.ts';
 import {
   ENGINE_VERSION,
@@ -31,6 +31,19 @@ import {
  * `privacy` what {@link clippingOf} throws.
  */
 export function buildTraining(bytes: Uint8Array, options: TrainingOptions): TrainingArtifacts {
+  const plan = planTraining(bytes, options);
+  const file = (graph: ReturnType<typeof stepGraph>): Uint8Array =>
+    writeModel(graph, { producer: 'medley', version: ENGINE_VERSION });
+  return {
+    manifest: plan.manifest,
+    step: file(stepGraph(plan)),
+    epoch: file(epochGraph(plan)),
+    evaluate: file(evaluateGraph(plan)),
+  };
+}
+
+/** What the graphs of a training are written from. Throws what {@link buildTraining} throws. */
+export function planTraining(bytes: Uint8Array, options: TrainingOptions): GraphPlan {
   const optimizer = optimizerOf(options.optimizer, options);
   const loss = lossOf(options.loss);
   const model = loadModel(bytes, options);
@@ -85,15 +98,7 @@ export function buildTraining(bytes: Uint8Array, options: TrainingOptions): Trai
     hyperparameters: { ...optimizer.hyperparameters, ...numbers },
     feeds: inputs.map(({ name }) => `input:${name}`),
   };
-  const plan = { ...base, ...clipping, manifest };
-  const file = (graph: ReturnType<typeof stepGraph>): Uint8Array =>
-    writeModel(graph, { producer: 'medley', version: ENGINE_VERSION });
-  return {
-    manifest,
-    step: file(stepGraph(plan)),
-    epoch: file(epochGraph(plan)),
-    evaluate: file(evaluateGraph(plan)),
-  };
+  return { ...base, ...clipping, manifest };
 }
 
 /** The graph that learns and the one that only looks, over the same weights. */
