@@ -138,5 +138,6 @@ export const RESIZE: readonly Operator[] = [
     gradient: resize,
     refuse,
     settings: [1, 2, 3],
+    limits: 'not tf_crop_and_resize, not keep_aspect_ratio_policy',
   },
 ];

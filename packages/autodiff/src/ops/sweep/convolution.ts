@@ -43,6 +43,9 @@ const CONV: readonly Case[] = [
   conv([1, 16, 3, 3], [2, 16, 3, 3], { pads: [1, 1, 1, 1] }),
   conv([2, 24, 3], [2, 24, 9], { pads: [4, 4] }),
   conv([1, 24, 10, 9], [1, 24, 3, 3], {}),
+  conv([1, 16, 10, 10], [2, 16, 3, 3], { pads: [1, 0, 2, 1] }),
+  conv([1, 32, 10, 10], [4, 16, 2, 3], { group: 2, dilations: [2, 1], pads: [1, 1, 2, 0] }),
+  conv([2, 3, 4, 4], [3, 1, 3, 3], { group: 3, pads: [0, 1, 2, 1] }),
   conv([1, 1, 12, 12], [1, 1, 12, 11], {}),
   // Padding that follows from the sizes.
   conv([2, 2, 5, 6], [2, 2, 3, 2], { kernel_shape: [3, 2], auto_pad: 'SAME_UPPER' }, 2),
