@@ -4,10 +4,12 @@ import { ACTIVATION } from './activation.ts';
 import { BATCH_NORM } from './batchNorm.ts';
 import { BINARY } from './binary.ts';
 import { CAST } from './cast.ts';
+import { COMPRESS } from './compress.ts';
 import { CONTROL } from './control/control.ts';
 import { CONVOLUTION } from './convolution.ts';
 import { CONVOLUTION_TRANSPOSE } from './convolutionTranspose.ts';
 import { DEPTH } from './depth.ts';
+import { EINSUM } from './einsum.ts';
 import { GATHER } from './gather.ts';
 import { INSTANCE_NORM } from './instanceNorm.ts';
 import { JOIN } from './join.ts';
@@ -21,6 +23,8 @@ import { POOLING } from './pooling.ts';
 import { POOLING_MAX } from './poolingMax.ts';
 import { RECURRENT } from './recurrent/recurrent.ts';
 import { REDUCE } from './reduce.ts';
+import { REFUSALS } from './refused.ts';
+import { REMAINDER } from './remainder.ts';
 import { RESHAPE } from './reshape.ts';
 import { RESIZE } from './resize.ts';
 import { SCATTER } from './scatter.ts';
@@ -35,10 +39,12 @@ const FAMILIES = [
   BATCH_NORM,
   BINARY,
   CAST,
+  COMPRESS,
   CONTROL,
   CONVOLUTION,
   CONVOLUTION_TRANSPOSE,
   DEPTH,
+  EINSUM,
   GATHER,
   INSTANCE_NORM,
   JOIN,
@@ -52,6 +58,8 @@ const FAMILIES = [
   POOLING_MAX,
   RECURRENT,
   REDUCE,
+  REFUSALS,
+  REMAINDER,
   RESHAPE,
   RESIZE,
   SCATTER,

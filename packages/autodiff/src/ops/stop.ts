@@ -1,4 +1,4 @@
-import { constantOf, intOf, type Attribute } from '../graph/graph.ts';
+import { constantOf, intOf, intsOf, type Attribute } from '../graph/graph.ts';
 import { dtypeOf, type DType } from '../graph/dtype.ts';
 import type { InferContext, Inferred } from '../graph/infer.ts';
 import type { Operator } from '../graph/operator.ts';
@@ -79,6 +79,15 @@ function inferRandom(c: InferContext): readonly Inferred[] {
   return [{ dtype, shape: c.inputs[0]?.shape }];
 }
 
+function inferDrawn(c: InferContext): readonly Inferred[] {
+  return [{ dtype: dtypeOf(intOf(c, 'dtype', 1)), shape: intsOf(c, 'shape') }];
+}
+
+function inferMultinomial(c: InferContext): readonly Inferred[] {
+  const count = c.inputs[0]?.shape?.[0] ?? c.fresh();
+  return [{ dtype: dtypeOf(intOf(c, 'dtype', 6)), shape: [count, intOf(c, 'sample_size', 1)] }];
+}
+
 const RULES: Readonly<Record<string, Operator['infer']>> = {
   Sign: inferSame,
   Floor: inferSame,
@@ -106,6 +115,17 @@ const RULES: Readonly<Record<string, Operator['infer']>> = {
   RandomNormalLike: inferRandom,
   RandomUniformLike: inferRandom,
   Bernoulli: inferRandom,
+  RandomNormal: inferDrawn,
+  RandomUniform: inferDrawn,
+  EyeLike: inferRandom,
+  Multinomial: inferMultinomial,
+  Hardmax: inferSame,
+  BitShift: inferElementwise,
+  BitwiseAnd: inferElementwise,
+  BitwiseOr: inferElementwise,
+  BitwiseXor: inferElementwise,
+  BitwiseNot: inferSame,
+  NonMaxSuppression: (c) => [{ dtype: 'int64', shape: [c.fresh(), 3] }],
 };
 
 /** Operators at which gradients end: their derivative is zero wherever it exists. */

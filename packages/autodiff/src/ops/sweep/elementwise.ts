@@ -1,28 +1,40 @@
+import { floatTensor } from '../../graph/tensor.ts';
 import { bools, float, ints, POSITIVE, type Case } from './case.ts';
 
 const unary = (op: string, rest: Partial<Case> = {}): Case => ({ op, operands: [[2, 3]], ...rest });
 
+// The eight pairs of shapes with which ONNX Runtime tests its own gradients, with smaller sizes.
 const BROADCASTS = [
   [
-    [2, 3],
-    [2, 3],
+    [2, 3, 2, 4],
+    [2, 3, 2, 4],
   ],
-  [[2, 3], []],
-  [[2, 3], [3]],
-  [[3], [2, 3]],
+  [[2, 3, 2, 4], []],
+  [[2, 3, 2, 4], [4]],
   [
-    [2, 1, 3],
-    [4, 1],
-  ],
-  [
-    [2, 3],
-    [1, 1],
+    [2, 3, 2, 4],
+    [2, 4],
   ],
   [
-    [1, 3],
-    [2, 1],
+    [2, 3, 2, 4],
+    [1, 2, 4],
+  ],
+  [
+    [2, 3, 1, 1],
+    [1, 2, 4],
+  ],
+  [
+    [3, 2, 4],
+    [2, 1, 1, 1],
+  ],
+  [
+    [2, 1, 1, 4],
+    [1, 3, 2, 1],
   ],
 ];
+
+// So wide that no two elements come near each other.
+const APART = { from: -20, to: 20 };
 
 const binary = (op: string, rest: Partial<Case> = {}): readonly Case[] =>
   BROADCASTS.map((operands) => ({ op, operands, ...rest }));
@@ -75,7 +87,7 @@ export const ELEMENTWISE: readonly Case[] = [
   { op: 'Pow', operands: [[2, 3], float(0.5)], ...POSITIVE },
   { op: 'Pow', operands: [[2, 3], ints(2)] },
   ...['Sum', 'Mean', 'Min', 'Max'].flatMap((op) => [
-    ...binary(op),
+    ...binary(op, APART),
     { op, operands: [[2, 3], [3], [2, 1]] },
     { op, operands: [[2, 3]] },
   ]),
@@ -92,4 +104,20 @@ export const ELEMENTWISE: readonly Case[] = [
   { op: 'Clip', operands: [[2, 3], undefined, float(0.9)], kinks: [0.9] },
   { op: 'Clip', operands: [[2, 3], float(-0.7)], kinks: [-0.7] },
   { op: 'Clip', operands: [[2, 3]] },
+  unary('Shrink', {
+    attributes: { lambd: { float: 0.6 }, bias: { float: 0.2 } },
+    kinks: [-0.6, 0.6],
+  }),
+  // Quotients that no step brings to a whole number.
+  {
+    op: 'Mod',
+    operands: [floatTensor([3, 1], [5.1, 7.3, -9.5]), [1, 2]],
+    attributes: { fmod: 1 },
+    from: 2,
+    to: 2.2,
+  },
+  { op: 'Mod', operands: [[2, 3], float(0.7)], attributes: { fmod: 1 }, from: 0.8, to: 1.3 },
+  { op: 'Compress', operands: [[2, 3], bools([4], 1, 0, 0, 1)] },
+  { op: 'Compress', operands: [[2, 3], bools([3], 1, 0, 1)], attributes: { axis: 1 } },
+  { op: 'Compress', operands: [[3, 2], bools([3], 0, 1, 1)], attributes: { axis: -2 } },
 ];

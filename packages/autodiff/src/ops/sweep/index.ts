@@ -1,6 +1,7 @@
 import type { Case } from './case.ts';
 import { CONVOLUTIONS } from './convolution.ts';
 import { CONTROL } from './control.ts';
+import { EINSUM } from './einsum.ts';
 import { ELEMENTWISE } from './elementwise.ts';
 import { GATHER } from './gather.ts';
 import { LOSS_NODES } from './lossNode.ts';
@@ -17,6 +18,7 @@ import { SHAPE } from './shape.ts';
 export const SWEEP: readonly Case[] = [
   ...CONTROL,
   ...CONVOLUTIONS,
+  ...EINSUM,
   ...ELEMENTWISE,
   ...GATHER,
   ...LOSS_NODES,
