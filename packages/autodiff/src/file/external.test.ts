@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { onnx } from '../generated/onnx.js';
 import { initialParameters, inspectModel } from '../inspect.ts';
 import { buildMlp } from '../mlp.ts';
 import { decodeModel, encodeModel } from './codec.ts';
@@ -30,7 +31,7 @@ function apart(entries: Readonly<Record<string, string>> = {}): string {
   truncateSync(join(folder, 'model/half'), 20);
   const all = { location: 'data/weights', offset: '16', length: String(data.length), ...entries };
   tensor.rawData = new Uint8Array();
-  tensor.dataLocation = 1 as never;
+  tensor.dataLocation = onnx.TensorProto.DataLocation.EXTERNAL;
   tensor.externalData = Object.entries(all).map(([key, value]) => ({ key, value }));
   const path = join(folder, 'model', 'model.onnx');
   writeFileSync(path, encodeModel(proto));

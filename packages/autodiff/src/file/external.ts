@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync, realpathSync } from 'node:fs';
 import { dirname, isAbsolute, resolve, sep } from 'node:path';
 import { MedleyError } from '@medley/kit';
-import type { onnx } from '../generated/onnx.js';
+import { onnx } from '../generated/onnx.js';
 import { MAX_BYTES, decodeModel, encodeModel } from './codec.ts';
 
 /** A part of a file beside the model: `length` undefined means to its end. */
@@ -27,8 +27,7 @@ export function embedExternalData(
   let total = bytes.length;
   let isChanged = false;
   for (const tensor of tensors) {
-    const location: number = tensor.dataLocation ?? 0;
-    if (location !== 1) continue;
+    if (tensor.dataLocation !== onnx.TensorProto.DataLocation.EXTERNAL) continue;
     const part = partOf(tensor);
     total += part.length ?? 0;
     if (total > MAX_BYTES) throw tooLarge();
@@ -37,7 +36,7 @@ export function embedExternalData(
     if (total > MAX_BYTES) throw tooLarge();
     tensor.rawData = data;
     tensor.externalData = [];
-    tensor.dataLocation = 0 as never;
+    tensor.dataLocation = onnx.TensorProto.DataLocation.DEFAULT;
     isChanged = true;
   }
   return isChanged ? encodeModel(proto) : bytes;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { gradient } from '../gradient.ts';
-import type { onnx } from '../generated/onnx.js';
+import { onnx as schema, type onnx } from '../generated/onnx.js';
 import { Builder } from '../graph/builder.ts';
 import { floatTensor } from '../graph/tensor.ts';
 import { inspectModel } from '../inspect.ts';
@@ -11,6 +11,7 @@ import { decodeModel, encodeModel } from './codec.ts';
 import { writeModel } from './writer.ts';
 
 const domain = 'medley.test';
+const { FLOAT, INTS } = schema.AttributeProto.AttributeType;
 const version = (number: number) => [{ domain: '', version: number as never }];
 const node = (opType: string, input: string[], output: string[], more: onnx.INodeProto = {}) => ({
   opType,
@@ -43,7 +44,7 @@ async function run(bytes: Uint8Array, name = 'y') {
 const attribute = (name: string, refAttrName: string): onnx.IAttributeProto => ({
   name,
   refAttrName,
-  type: 1,
+  type: FLOAT,
 });
 
 /** LeakyRelu(x) · w, with the slope from the call or 0.5. */
@@ -51,7 +52,7 @@ const leaky: onnx.IFunctionProto = {
   name: 'F',
   input: ['a', 'b'],
   output: ['c'],
-  attributeProto: [{ name: 'slope', type: 1, f: 0.5 }],
+  attributeProto: [{ name: 'slope', type: FLOAT, f: 0.5 }],
   node: [
     node('LeakyRelu', ['a'], ['h'], { attribute: [attribute('alpha', 'slope')] }),
     node('Mul', ['h', 'b'], ['c']),
@@ -60,7 +61,7 @@ const leaky: onnx.IFunctionProto = {
 
 describe('functions of a model', () => {
   test('become their nodes, with attributes of the call or their defaults', async () => {
-    for (const call of [{}, { attribute: [{ name: 'slope', type: 1, f: 0.25 }] }]) {
+    for (const call of [{}, { attribute: [{ name: 'slope', type: FLOAT, f: 0.25 }] }]) {
       const bytes = modelWith([leaky], call);
       expect(inspectModel(bytes)).toMatchObject({ unsupported: [], parameterCount: 3 });
       const expected = await run(bytes);
@@ -83,7 +84,7 @@ describe('functions of a model', () => {
       opsetImport: version(11),
       node: [
         node('ReduceMean', ['h'], ['m'], {
-          attribute: [{ name: 'axes', type: 7, ints: [1 as never] }],
+          attribute: [{ name: 'axes', type: INTS, ints: [1 as never] }],
         }),
         node('Sub', ['h', 'm'], ['r']),
       ],

@@ -97,19 +97,7 @@ function readNode(
       throw new MedleyError('MODEL_INVALID', `${where} uses "${input}" before anything makes it`);
     }
   }
-  const attributes = new Map<string, Attribute>();
-  for (const attribute of proto.attribute ?? []) {
-    const name = attribute.name ?? '';
-    if (attributes.has(name)) {
-      throw new MedleyError('MODEL_INVALID', `${where} has two attributes "${name}"`);
-    }
-    const reference = attribute.refAttrName ?? '';
-    const read =
-      reference === ''
-        ? readAttribute(attribute, where, known, references)
-        : references.get(reference);
-    if (read !== undefined) attributes.set(name, read);
-  }
+  const attributes = readAttributes(proto, where, known, references);
   for (const output of outputs) {
     if (output === '') continue;
     if (known.has(output)) {
@@ -123,6 +111,28 @@ function readNode(
   const domain = domainOf(proto.domain);
   const overload = proto.overload ? { overload: proto.overload } : {};
   return { op, domain, name, inputs, outputs, attributes, call: callOf(proto), ...overload };
+}
+
+function readAttributes(
+  proto: onnx.INodeProto,
+  where: string,
+  known: ReadonlySet<string>,
+  references: References,
+): ReadonlyMap<string, Attribute> {
+  const attributes = new Map<string, Attribute>();
+  for (const attribute of proto.attribute ?? []) {
+    const name = attribute.name ?? '';
+    if (attributes.has(name)) {
+      throw new MedleyError('MODEL_INVALID', `${where} has two attributes "${name}"`);
+    }
+    const reference = attribute.refAttrName ?? '';
+    const read =
+      reference === ''
+        ? readAttribute(attribute, where, known, references)
+        : references.get(reference);
+    if (read !== undefined) attributes.set(name, read);
+  }
+  return attributes;
 }
 
 /** A domain as nodes of this package name it: the standard one is empty. */

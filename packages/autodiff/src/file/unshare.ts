@@ -115,35 +115,43 @@ function usesOf(graph: Graph): ReadonlyMap<string, readonly Use[]> {
 
 const isNorm = ({ op, domain }: Node): boolean => domain === '' && op.endsWith('Normalization');
 
+/** Uses of one weight: the names it has in the code, and which operand of a normalisation it is. */
+interface Group {
+  readonly uses: Use[];
+  readonly names: readonly string[];
+  readonly slot: string;
+}
+
 /** The uses of one initializer, put together where they are one weight. */
 function groupsOf(tensor: Tensor, uses: readonly Use[]): readonly (readonly Use[])[] {
   if (uses.length < 2) return [uses];
   const isUniform = allEqual(tensor);
-  const groups: { readonly uses: Use[]; readonly names: Set<string>; readonly slot: string }[] = [];
+  const groups: Group[] = [];
   const rest: Use[] = [];
   for (const use of uses) {
-    const { node, input } = use;
-    const names = node.call?.parameters ?? [];
-    const slot = isNorm(node) ? String(input) : '';
-    const isTold = names.length > 0 && (tensor.dims.length > 0 || node.op === 'PRelu');
-    const isOwn =
-      isTold ||
-      (isNorm(node) && SLOTS[node.op]?.[input] !== undefined) ||
-      (isUniform && node.domain === '' && UNIFORM_STARTS[node.op] === input);
-    if (!isOwn) {
+    const names = tensor.dims.length > 0 || use.node.op === 'PRelu' ? namesOf(use) : [];
+    if (names.length === 0 && !isOwnSlot(use, isUniform)) {
       rest.push(use);
       continue;
     }
-    const same = isTold
-      ? groups.find((group) => group.slot === slot && names.some((name) => group.names.has(name)))
-      : undefined;
-    if (same === undefined) groups.push({ uses: [use], names: new Set(names), slot });
-    else {
-      same.uses.push(use);
-      for (const name of names) same.names.add(name);
-    }
+    const slot = isNorm(use.node) ? String(use.input) : '';
+    const same = groups.findIndex(
+      (group) => group.slot === slot && names.some((name) => group.names.includes(name)),
+    );
+    const { uses: before = [], names: known = [] } = groups[same] ?? {};
+    const joined = { uses: [...before, use], names: [...new Set([...known, ...names])], slot };
+    groups.splice(same < 0 ? groups.length : same, 1, joined);
   }
   return [...(rest.length > 0 ? [rest] : []), ...groups.map((group) => group.uses)];
+}
+
+const namesOf = ({ node }: Use): readonly string[] => node.call?.parameters ?? [];
+
+/** True for an operand that is a weight of the node's own, whoever shares it. */
+function isOwnSlot({ node, input }: Use, isUniform: boolean): boolean {
+  if (node.domain !== '') return false;
+  if (isNorm(node)) return SLOTS[node.op]?.[input] !== undefined;
+  return isUniform && UNIFORM_STARTS[node.op] === input;
 }
 
 /** True when the exporter named the initializer after this use. */

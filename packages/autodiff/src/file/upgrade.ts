@@ -91,15 +91,12 @@ function convert(source: Node, context: UpgradeContext, scope: Scope): void {
           ({ since = 0, before = Infinity }) => opset >= since && opset < before,
         )?.rule
       : undefined;
-  if (rule === undefined) {
-    scope.emit(withSubgraphs(source, context, scope));
-    return;
-  }
-  const node = { ...source, attributes: without(source.attributes, 'consumed_inputs') };
-  rule(rewrite(node, context, scope));
+  const node = withSubgraphs(source, context, scope);
+  if (rule === undefined) scope.emit(node);
+  else rule(rewrite(node, scope));
 }
 
-function rewrite(node: Node, context: UpgradeContext, scope: Scope): Rewrite {
+function rewrite(node: Node, scope: Scope): Rewrite {
   const write = (
     op: string,
     inputs: readonly string[],
@@ -124,10 +121,11 @@ function rewrite(node: Node, context: UpgradeContext, scope: Scope): Rewrite {
       const fields = { op: 'Identity', domain: '', inputs: [value], attributes: new Map() };
       scope.emit({ ...fields, name: `${node.name}/${index}`, outputs: [name] });
     },
-    finish: (changes) => scope.emit(withSubgraphs({ ...node, ...changes }, context, scope)),
+    finish: (changes) => scope.emit({ ...node, ...changes }),
   };
 }
 
+/** The node with its subgraphs rewritten, and without what told older runtimes where to write results. */
 function withSubgraphs(node: Node, context: UpgradeContext, scope: Scope): Node {
   const isPlain = [...node.attributes.values()].every(({ kind }) => kind !== 'graph');
   if (isPlain && !node.attributes.has('consumed_inputs')) return node;
