@@ -2,8 +2,9 @@ import { isMedleyError, type ErrorCode } from '@medley/kit';
 import { initialParameters, inspectModel } from '../inspect.ts';
 import type { LossName, LossOptions } from '../loss/loss.ts';
 import { buildTraining } from '../training/build.ts';
-import type { TrainingArtifacts, TrainingManifest } from '../training/manifest.ts';
+import type { TrainingArtifacts } from '../training/manifest.ts';
 import { initialSlots, Trainer, type TrainingState } from '../training/trainer.ts';
+import { noiseCount, reachOf, recordedStart, tensorError } from './compare.ts';
 import { readGoldenCase, type GoldenCase } from './case.ts';
 import { gradientOptionsOf, lossOf, optimizerOf, withClassAxis } from './options.ts';
 
@@ -22,6 +23,8 @@ export interface GoldenResult {
   readonly finalError?: number;
   /** Recorded weights and statistics that the model file does not hold under their names. */
   readonly notCompared?: readonly string[];
+  /** Weights not compared one by one because their gradients are rounding noise; see `compare.ts`. */
+  readonly noiseElements?: number;
   /** Operators, losses or optimizers that are missing. */
   readonly missing?: readonly string[];
   /** Why it failed without numbers. */
@@ -52,16 +55,17 @@ function missingOf(golden: GoldenCase): readonly string[] {
 async function replay(golden: GoldenCase): Promise<GoldenResult> {
   const artifacts = build(golden);
   const { manifest } = artifacts;
-  const start = initialParameters(golden.model);
-  const { losses, state, gradient } = await train(golden, artifacts, start);
+  const start = recordedStart(golden, manifest, initialParameters(golden.model));
+  const { losses, state, gradient, reach } = await train(golden, artifacts, start);
   const known = new Set(manifest.parameters.map(({ name }) => name));
   const result = {
     name: golden.name,
     lossError: Math.max(
       ...golden.expectedLosses.map((loss, i) => Math.abs(losses[i]! - loss) / Math.abs(loss)),
     ),
-    gradientError: tensorError(golden, manifest, 'grad0', gradient),
-    finalError: tensorError(golden, manifest, 'final', state.parameters),
+    gradientError: tensorError(golden, manifest, 'grad0', gradient, reach),
+    finalError: tensorError(golden, manifest, 'final', state.parameters, reach),
+    noiseElements: noiseCount(reach),
     notCompared: [...golden.parameters, ...golden.buffers].filter(
       (name) => !known.has(name) && golden.tensor(`final/${name}`)?.dtype === 'float32',
     ),
@@ -107,34 +111,18 @@ async function train(golden: GoldenCase, artifacts: TrainingArtifacts, start: Fl
     stepCount: 0,
   };
   const losses: number[] = [];
+  const gradients: Float32Array[] = [];
   try {
-    const { gradient } = await trainer.gradient({ parameters: start, ...batchOf(golden, 0) });
     for (let step = 0; step < golden.steps; step++) {
-      const next = await trainer.step({ ...state, ...batchOf(golden, step), learningRate });
+      const batch = batchOf(golden, step);
+      const { gradient } = await trainer.gradient({ parameters: state.parameters, ...batch });
+      gradients.push(gradient);
+      const next = await trainer.step({ ...state, ...batch, learningRate });
       losses.push(next.loss);
       state = next;
     }
-    return { losses, state, gradient };
+    return { losses, state, gradient: gradients[0]!, reach: reachOf(gradients) };
   } finally {
     await trainer.close();
   }
-}
-
-function tensorError(
-  golden: GoldenCase,
-  manifest: TrainingManifest,
-  kind: string,
-  flat: Float32Array,
-): number {
-  let worst = 0;
-  for (const { name, offset, count } of manifest.parameters) {
-    const expected = golden.tensor(`${kind}/${name}`)?.data;
-    if (!(expected instanceof Float32Array)) continue;
-    const magnitude = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-    for (let i = 0; i < count; i++) {
-      const error = Math.abs(flat[offset + i]! - expected[i]!);
-      worst = Math.max(worst, error / (magnitude === 0 ? 1 : magnitude));
-    }
-  }
-  return worst;
 }
