@@ -29,6 +29,7 @@ export class Builder {
   readonly #constants = new Map<string, Value>();
   readonly #shapes = new Map<string, Value>();
   readonly #inputs: Value[] = [];
+  readonly #reserved = new Set<string>();
   readonly #names: Names;
   readonly #infer: Infer;
   readonly #outer: Builder | undefined;
@@ -64,6 +65,14 @@ export class Builder {
 
   /** A symbol for a size that nothing else is known to share. */
   readonly fresh = (): string => `?${++this.#names.count}`;
+
+  /** Keeps names for {@link named}: nothing else gets them. */
+  reserve(names: readonly string[]): void {
+    for (const name of names) {
+      this.#names.taken.add(name);
+      this.#reserved.add(name);
+    }
+  }
 
   /** A graph input, under exactly this name. Throws MODEL_DUPLICATE_NAME when it is taken. */
   input(name: string, dtype: DType, shape: Shape): Value {
@@ -194,7 +203,8 @@ export class Builder {
   /** `value` under the exact `name`, for an output of the graph. */
   named(value: Value, name: string): Value {
     const label = this.unique(`name_${name}`);
-    return this.emit(identity(value, this.unique(name), label), [value])[0]!;
+    const free = this.#reserved.delete(name) ? name : this.unique(name);
+    return this.emit(identity(value, free, label), [value])[0]!;
   }
 
   /** The sizes of `value` as an int64 vector: a constant when all are known. */

@@ -46,9 +46,15 @@ function dataInputs(b: Builder, { manifest }: GraphPlan, rows?: Dim) {
   return { inputs, labels };
 }
 
+/** Outputs that hold the state after an update; a model may use these names for its own values. */
+function nextNames({ manifest }: GraphPlan): readonly string[] {
+  return ['parameters', ...manifest.slots].map((name) => `next_${name}`);
+}
+
 /** One update on one batch. */
 export function stepGraph(plan: GraphPlan): Graph {
   const b = new Builder(infer);
+  b.reserve([...nextNames(plan), 'gradient', 'loss', 'norms']);
   const { parameters, stepCount, ...state } = stateInputs(b, plan, []);
   const numbers = plan.optimizer.numbers(b, state.hyper, updateNumber(b, stepCount));
   const data = dataInputs(b, plan);
@@ -84,6 +90,7 @@ function noiseInput(b: Builder, { clipping }: Plan, shape: readonly Dim[]): { no
  */
 export function epochGraph(plan: GraphPlan): Graph {
   const b = new Builder(infer);
+  b.reserve([...nextNames(plan), 'losses']);
   const { parameters, slots, stepCount, hyper, vectors } = stateInputs(b, plan, ['steps']);
   const order = b.input('order', 'int32', ['order']);
   const weights = b.input('sample_weights', 'float32', ['order']);
@@ -168,6 +175,7 @@ function loopBody(plan: GraphPlan, outer: Builder, o: Outer): Graph {
 /** Outputs and losses of rows. */
 export function evaluateGraph(plan: GraphPlan): Graph {
   const b = new Builder(infer);
+  b.reserve(['outputs', 'losses', 'mean_loss']);
   const parameters = b.input('parameters', 'float32', [plan.manifest.parameterCount]);
   const data = dataInputs(b, plan);
   const weights = b.input('sample_weights', 'float32', [plan.manifest.labels.shape[0]!]);
