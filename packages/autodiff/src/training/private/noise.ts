@@ -41,8 +41,11 @@ function pairSum(first: number, second: number): number {
 export function uniforms(rng: Rng, n: number): Float64Array {
   const bytes = rng.bytes(8 * n);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return Float64Array.from({ length: n }, (_, i) => {
-    const [high, low] = [view.getUint32(8 * i, true) >>> 5, view.getUint32(8 * i + 4, true) >>> 6];
-    return (high * 2 ** 26 + low) / 2 ** 53;
-  });
+  const found = new Float64Array(n);
+  for (let i = 0; i < n; i++) {
+    const high = view.getUint32(8 * i, true) >>> 5;
+    const low = view.getUint32(8 * i + 4, true) >>> 6;
+    found[i] = (high * 2 ** 26 + low) / 2 ** 53;
+  }
+  return found;
 }

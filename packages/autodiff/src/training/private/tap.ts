@@ -39,7 +39,8 @@ export function weightGradient(tap: Tap, dY: Value, weight = tap.weight): Value 
 export function squares(b: Builder, value: Value): Value {
   const axes = (value.shape ?? []).map((_, i) => i).slice(1);
   if (axes.length === 0) return b.op('Mul', [value, value]);
-  return b.op('ReduceSumSquare', [value, b.ints(axes)], { keepdims: 0 });
+  // ReduceSumSquare has no fast kernel for this in the runtime.
+  return b.op('ReduceSum', [b.op('Mul', [value, value]), b.ints(axes)], { keepdims: 0 });
 }
 
 /** `value` [rows, ...] as [rows, count]. */
