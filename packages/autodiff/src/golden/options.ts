@@ -98,7 +98,7 @@ export function optimizerOf({
   }
   if (name === 'amsgrad') settings['amsgrad'] = true;
   // What the optimizer does not have is refused when it is built.
-  return { kind, ...settings } as OptimizerOptions;
+  return { kind, ...settings };
 }
 
 /** The recorded bound on the gradient's norm, if there is one. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { decodeModel, encodeModel } from '../file/codec.ts';
-import type { onnx } from '../generated/onnx.js';
+import { onnx } from '../generated/onnx.js';
 import { initialParameters } from '../inspect.ts';
 import { buildMlp } from '../mlp.ts';
 import type { OptimizerOptions } from '../optimizer/optimizer.ts';
@@ -25,7 +25,7 @@ function together(file: Uint8Array): Uint8Array {
     input: [...(graph.input ?? []), ...(step.input ?? [])],
     output: [...(graph.output ?? []), ...(step.output ?? [])],
   };
-  proto.graph = merged as onnx.GraphProto;
+  proto.graph = new onnx.GraphProto(merged);
   proto.trainingInfo = [];
   return encodeModel(proto);
 }

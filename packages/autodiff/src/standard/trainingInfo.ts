@@ -2,7 +2,7 @@ import { MedleyError } from '@medley/kit';
 import { exportModel } from '../export.ts';
 import { decodeModel, encodeModel } from '../file/codec.ts';
 import { OPSET, writeModel } from '../file/writer.ts';
-import type { onnx } from '../generated/onnx.js';
+import { onnx } from '../generated/onnx.js';
 import { Builder } from '../graph/builder.ts';
 import type { Graph, Value } from '../graph/graph.ts';
 import { doubleTensor, floatTensor, intTensor } from '../graph/tensor.ts';
@@ -47,7 +47,7 @@ export function writeTrainingInfo(bytes: Uint8Array, options: TrainingOptions): 
     algorithm: graphProto(graph),
     updateBinding: binding,
   };
-  file.trainingInfo = [info as onnx.TrainingInfoProto];
+  file.trainingInfo = [new onnx.TrainingInfoProto(info)];
   return encodeModel(file);
 }
 
