@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { OPERATORS } from './registry.ts';
+import { WIDE, widened } from './sweep/precision.ts';
 import { SWEEP } from './sweep/index.ts';
 import { checkCase } from './sweep/check.ts';
 
@@ -15,5 +16,10 @@ describe('gradients agree with finite differences', () => {
   const operators = [...new Set(SWEEP.map(({ op }) => op))];
   test.each(operators)('%s', async (op) => {
     for (const sweep of SWEEP.filter((entry) => entry.op === op)) await checkCase(sweep);
+  });
+
+  test.each([...WIDE])('%s in float64', async (op) => {
+    const own = SWEEP.filter((entry) => entry.op === op && entry.dtype === undefined);
+    for (const sweep of own) await checkCase(widened({ ...sweep, staticOnly: true }));
   });
 });

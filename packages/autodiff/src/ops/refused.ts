@@ -47,11 +47,6 @@ const REFUSED: readonly (readonly [op: string, advice: string, infer: Operator['
   ['DFT', SPECTRUM, inferSame],
   ['STFT', SPECTRUM, open(4)],
   [
-    'QuantizeLinear',
-    QUANTIZED,
-    ({ inputs: [x, , zero] }) => [{ dtype: zero?.dtype ?? 'uint8', shape: x?.shape }],
-  ],
-  [
     'DequantizeLinear',
     QUANTIZED,
     ({ inputs: [x, scale] }) => [{ dtype: scale?.dtype, shape: x?.shape }],

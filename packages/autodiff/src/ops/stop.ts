@@ -125,6 +125,7 @@ const RULES: Readonly<Record<string, Operator['infer']>> = {
   BitwiseOr: inferElementwise,
   BitwiseXor: inferElementwise,
   BitwiseNot: inferSame,
+  QuantizeLinear: ({ inputs: [x, , zero] }) => [{ dtype: zero?.dtype ?? 'uint8', shape: x?.shape }],
   NonMaxSuppression: (c) => [{ dtype: 'int64', shape: [c.fresh(), 3] }],
 };
 
