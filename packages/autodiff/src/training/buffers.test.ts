@@ -24,7 +24,7 @@ const OPTIONS = {
 const MOMENTUM = 0.8;
 
 /** Gemm, BatchNormalization, Dropout, Gemm on rows of three, as an exporter writes it in either mode. */
-function network(mode: 'training' | 'inference', uses = 1): Uint8Array {
+function network(mode: 'training' | 'inference', uses = 1, dropped = 0): Uint8Array {
   const b = new Builder(infer);
   const values = seededRng('weights');
   const weight = (name: string, ...dims: readonly number[]) =>
@@ -49,7 +49,7 @@ function network(mode: 'training' | 'inference', uses = 1): Uint8Array {
         : b.op('BatchNormalization', operands, attributes);
   }
   const isOn = b.constant(boolTensor([], [mode === 'training']));
-  h = b.op('Dropout', [h, b.scalar(0), isOn]);
+  h = b.op('Dropout', [h, b.scalar(dropped), isOn]);
   const y = b.op('Gemm', [h, weight('o.weight', 4, 1), weight('o.bias', 1)]);
   return writeModel(b.graph('network', [b.named(y, 'y')]), { producer: 'test', version: '1' });
 }
@@ -154,13 +154,17 @@ describe('running statistics', () => {
       const next = await trainer.step({ ...start, inputs, labels, learningRate: 0 });
       return part(trainer, next.parameters, 'n.running_mean');
     });
-    await trained(network('training', 2), { ...OPTIONS, unshare: false }, async (trainer, start) => {
-      const next = await trainer.step({ ...start, inputs, labels, learningRate: 0 });
-      // The second use sees normalised values, whose mean is the layer's bias.
-      const bias = part(trainer, start.parameters, 'n.bias');
-      const wanted = once.map((value, i) => MOMENTUM * value + (1 - MOMENTUM) * bias[i]!);
-      close(part(trainer, next.parameters, 'n.running_mean'), wanted);
-    });
+    await trained(
+      network('training', 2),
+      { ...OPTIONS, unshare: false },
+      async (trainer, start) => {
+        const next = await trainer.step({ ...start, inputs, labels, learningRate: 0 });
+        // The second use sees normalised values, whose mean is the layer's bias.
+        const bias = part(trainer, start.parameters, 'n.bias');
+        const wanted = once.map((value, i) => MOMENTUM * value + (1 - MOMENTUM) * bias[i]!);
+        close(part(trainer, next.parameters, 'n.running_mean'), wanted);
+      },
+    );
   });
 });
 
@@ -239,6 +243,17 @@ describe('batchNorm', () => {
       }
     },
   );
+});
+
+test('dropout is on in steps and off in evaluation', async () => {
+  const model = network('training', 1, 0.5);
+  await trained(model, { ...OPTIONS, batchNorm: 'frozen' }, async (trainer, start) => {
+    const call = { ...start, inputs, labels };
+    const { meanLoss, outputs } = await trainer.evaluate(call);
+    expect((await trainer.step({ ...call, learningRate: 0 })).loss).not.toBeCloseTo(meanLoss, 5);
+    const dry = await trained(network('inference'), OPTIONS, (other) => other.evaluate(call));
+    expect(outputs).toEqual(dry.outputs);
+  });
 });
 
 describe('roles by name', () => {
