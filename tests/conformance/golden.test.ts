@@ -19,7 +19,7 @@ const modelOf = (name: string) => new Uint8Array(readFileSync(`${golden}/${name}
 (isHere ? describe : describe.skip)(
   'recorded trainings (skipped where ../shared/golden is absent)',
   () => {
-    test.each(CASES)('%s is reproduced', async (name) => {
+    test.each([...CASES, 'resnet', 'transformer'])('%s is reproduced', async (name) => {
       const result = await runGoldenCase(`${golden}/${name}`);
       expect(result).toMatchObject({ name, verdict: 'PASS', notCompared: [] });
       expect(result.lossError).toBeLessThan(GOLDEN_TOLERANCE.loss);
