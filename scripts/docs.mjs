@@ -2,7 +2,10 @@
 import { writeFileSync } from 'node:fs';
 import { errorsMarkdown } from '@medley/kit';
 import { eventsMarkdown } from '@medley/trail';
+import { SWEEP } from '../packages/autodiff/dist/ops/sweep/index.js';
+import { countByOperator, operatorsMarkdown } from '../packages/autodiff/dist/ops/table.js';
 
 const write = (name, text) => writeFileSync(new URL(`../docs/${name}`, import.meta.url), text);
 write('errors.md', errorsMarkdown());
 write('events.md', eventsMarkdown());
+write('operators.md', operatorsMarkdown(countByOperator(SWEEP)));

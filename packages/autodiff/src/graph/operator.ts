@@ -74,6 +74,8 @@ export interface Operator {
   readonly settings?: readonly number[];
   /** Running statistics: index of the input, and of the output that holds its next value. */
   readonly buffers?: Readonly<Record<number, number>>;
+  /** What the gradient is where the calculus leaves a choice, in a line for the table of operators. */
+  readonly convention?: string;
   /** What it cannot do, in a line for the table of operators. */
   readonly limits?: string;
   /** What to do about a node of this operator when there is no rule. */

@@ -81,16 +81,23 @@ const mish: GradientRule = ({ b, inputs: [x] }, [g]) => {
   return [b.op('Mul', [g, b.op('Add', [t, b.op('Mul', [x, bend])])])];
 };
 
+const LEFT = 'that of the left side at 0';
+
 /** Activations that have a kink, a parameter or an attribute. */
 export const ACTIVATION: readonly Operator[] = [
-  { op: 'Relu', infer: inferSame, gradient: relu },
-  { op: 'LeakyRelu', infer: inferSame, gradient: leakyRelu },
-  { op: 'PRelu', infer: inferSame, gradient: prelu },
-  { op: 'Elu', infer: inferSame, gradient: elu },
-  { op: 'Selu', infer: inferSame, gradient: selu },
-  { op: 'Celu', infer: inferSame, gradient: celu },
-  { op: 'ThresholdedRelu', infer: inferSame, gradient: thresholdedRelu },
-  { op: 'HardSigmoid', infer: inferSame, gradient: hardSigmoid },
-  { op: 'HardSwish', infer: inferSame, gradient: hardSwish },
+  { op: 'Relu', infer: inferSame, gradient: relu, convention: '0 at 0' },
+  { op: 'LeakyRelu', infer: inferSame, gradient: leakyRelu, convention: LEFT },
+  { op: 'PRelu', infer: inferSame, gradient: prelu, convention: LEFT },
+  { op: 'Elu', infer: inferSame, gradient: elu, convention: LEFT },
+  { op: 'Selu', infer: inferSame, gradient: selu, convention: LEFT },
+  { op: 'Celu', infer: inferSame, gradient: celu, convention: LEFT },
+  {
+    op: 'ThresholdedRelu',
+    infer: inferSame,
+    gradient: thresholdedRelu,
+    convention: '0 at the threshold',
+  },
+  { op: 'HardSigmoid', infer: inferSame, gradient: hardSigmoid, convention: '0 at both kinks' },
+  { op: 'HardSwish', infer: inferSame, gradient: hardSwish, convention: '0 at -3, 1 at 3' },
   { op: 'Mish', infer: inferSame, gradient: mish },
 ];

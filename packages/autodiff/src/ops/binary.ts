@@ -55,5 +55,10 @@ export const BINARY: readonly Operator[] = [
   { op: 'Sub', infer: inferElementwise, gradient: sub },
   { op: 'Mul', infer: inferElementwise, gradient: mul },
   { op: 'Div', infer: inferElementwise, gradient: div },
-  { op: 'Pow', infer: inferElementwise, gradient: pow },
+  {
+    op: 'Pow',
+    infer: inferElementwise,
+    gradient: pow,
+    convention: '0 for the exponent 0, and for the exponent at base 0',
+  },
 ];

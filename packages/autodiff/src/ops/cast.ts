@@ -62,5 +62,6 @@ export const CAST: readonly Operator[] = [
     gradient: dropout,
     refuse: refuseDropout,
     settings: [1, 2],
+    limits: 'training mode a constant',
   },
 ];

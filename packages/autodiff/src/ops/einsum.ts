@@ -131,5 +131,11 @@ function refuse(c: InferContext): string | undefined {
 
 /** Sums of products by an equation, with ellipses and broadcasting. */
 export const EINSUM: readonly Operator[] = [
-  { op: 'Einsum', infer: inferEinsum, gradient: einsum, refuse },
+  {
+    op: 'Einsum',
+    infer: inferEinsum,
+    gradient: einsum,
+    refuse,
+    limits: 'no index twice in one operand',
+  },
 ];

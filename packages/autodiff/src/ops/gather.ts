@@ -91,14 +91,17 @@ function inferGatherND(c: InferContext): readonly Inferred[] {
   return [{ dtype: x.dtype, shape: [...indices!.shape!.slice(0, -1), ...rest] }];
 }
 
+const ADDS = 'what is read several times adds up';
+
 /** Reading elements by index. */
 export const GATHER: readonly Operator[] = [
-  { op: 'Gather', infer: inferGather, gradient: gather, settings: [1] },
+  { op: 'Gather', infer: inferGather, gradient: gather, settings: [1], convention: ADDS },
   {
     op: 'GatherElements',
     infer: ({ inputs: [x, indices] }) => [{ dtype: x?.dtype, shape: indices?.shape }],
     gradient: gatherElements,
     settings: [1],
+    convention: ADDS,
   },
-  { op: 'GatherND', infer: inferGatherND, gradient: gatherND, settings: [1] },
+  { op: 'GatherND', infer: inferGatherND, gradient: gatherND, settings: [1], convention: ADDS },
 ];

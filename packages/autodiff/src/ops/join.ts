@@ -138,6 +138,12 @@ function inferTile(c: InferContext): readonly Inferred[] {
 /** Concat, Split and Tile. */
 export const JOIN: readonly Operator[] = [
   { op: 'Concat', infer: inferConcat, gradient: concat },
-  { op: 'Split', infer: inferSplit, gradient: split, settings: [1] },
+  {
+    op: 'Split',
+    infer: inferSplit,
+    gradient: split,
+    settings: [1],
+    convention: 'zeros for outputs without influence',
+  },
   { op: 'Tile', infer: inferTile, gradient: tile, settings: [1] },
 ];

@@ -16,10 +16,12 @@ const extremum: GradientRule = ({ b, inputs, outputs: [y], needs }, [g]) => {
   return inputs.map((x, i) => (needs[i] ? sumTo(b, b.op('Mul', [share, hits[i]]), x!) : undefined));
 };
 
+const TIES = 'operands that tie share evenly';
+
 /** Sum, Mean, Min, Max of any number of operands, with broadcasting. */
 export const NARY: readonly Operator[] = [
   { op: 'Sum', infer: inferElementwise, gradient: sum },
   { op: 'Mean', infer: inferElementwise, gradient: mean },
-  { op: 'Min', infer: inferElementwise, gradient: extremum },
-  { op: 'Max', infer: inferElementwise, gradient: extremum },
+  { op: 'Min', infer: inferElementwise, gradient: extremum, convention: TIES },
+  { op: 'Max', infer: inferElementwise, gradient: extremum, convention: TIES },
 ];

@@ -98,6 +98,11 @@ const maxUnpool: GradientRule = ({ b, inputs: [x, indices] }, [g]) => {
 
 /** Maxima of windows, and their way back. */
 export const POOLING_MAX: readonly Operator[] = [
-  { op: 'MaxPool', infer: inferMaxPool, gradient: maxPool },
+  {
+    op: 'MaxPool',
+    infer: inferMaxPool,
+    gradient: maxPool,
+    convention: 'the first of equal elements takes all',
+  },
   { op: 'MaxUnpool', infer: inferMaxUnpool, gradient: maxUnpool, settings: [1, 2] },
 ];

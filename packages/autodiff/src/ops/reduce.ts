@@ -106,6 +106,14 @@ const RULES: Readonly<Record<string, (r: Reduction) => Value>> = {
   ReduceLogSumExp: (r) => spread(r, r.b.op('Exp', [r.b.op('Sub', [r.x, r.y])])),
 };
 
+const CONVENTIONS: Readonly<Record<string, string>> = {
+  ReduceMax: 'elements that tie share evenly',
+  ReduceMin: 'elements that tie share evenly',
+  ReduceProd: 'exact where elements are 0',
+  ReduceL1: '0 at 0',
+  ReduceL2: '0 where the norm is 0',
+};
+
 /** All reductions, with axes as a constant input (operator set 18). */
 export const REDUCE: readonly Operator[] = Object.entries(RULES).map(([op, rule]) => ({
   op,
@@ -114,4 +122,6 @@ export const REDUCE: readonly Operator[] = Object.entries(RULES).map(([op, rule]
   refuse: (c) =>
     axesOf(c) === undefined ? 'its axes are computed: make them constant' : undefined,
   settings: [1],
+  limits: 'constant axes',
+  ...(CONVENTIONS[op] === undefined ? {} : { convention: CONVENTIONS[op] }),
 }));

@@ -24,7 +24,9 @@ export const REMAINDER: readonly Operator[] = [
     op: 'Mod',
     infer: inferElementwise,
     gradient: mod,
+    convention: 'steps of the whole part left out',
+    limits: 'fmod=1 for real numbers',
     refuse: (c) => (intOf(c, 'fmod', 0) === 1 ? undefined : 'real numbers need fmod=1 (ONNX, Mod)'),
   },
-  { op: 'Shrink', infer: inferSame, gradient: shrink },
+  { op: 'Shrink', infer: inferSame, gradient: shrink, convention: '0 at the bounds' },
 ];

@@ -74,4 +74,6 @@ export const SCATTER: readonly Operator[] = ['ScatterElements', 'ScatterND'].map
   gradient: scatter,
   refuse,
   settings: [1],
+  convention: 'max and min: what ties shares evenly',
+  limits: 'reduction none, add, max or min',
 }));

@@ -29,7 +29,8 @@ export const SELECT: readonly Operator[] = [
     op: 'Where',
     infer: (c) => inferElementwise(c, c.inputs[1]?.dtype ?? c.inputs[2]?.dtype),
     gradient: where,
+    convention: 'NaN of the side not taken never spreads',
   },
-  { op: 'Clip', infer: inferSame, gradient: clip, settings: [1, 2] },
+  { op: 'Clip', infer: inferSame, gradient: clip, settings: [1, 2], convention: '1 on the bounds' },
   { op: 'Trilu', infer: inferSame, gradient: trilu, settings: [1] },
 ];

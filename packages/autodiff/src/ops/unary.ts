@@ -45,4 +45,5 @@ export const UNARY: readonly Operator[] = Object.entries(SLOPES).map(([op, slope
   op,
   infer: inferSame,
   gradient: ({ b, inputs: [x], outputs: [y] }, [g]) => [b.op('Mul', [g, slope(b, x!, y!)])],
+  ...(op === 'Abs' ? { convention: '0 at 0' } : {}),
 }));
