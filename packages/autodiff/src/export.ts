@@ -1,11 +1,14 @@
 import { MedleyError } from '@medley/kit';
 import type { onnx } from './generated/onnx.js';
-import { encodeModel } from './file/codec.ts';
+import { decodeModel, encodeModel, safeInteger } from './file/codec.ts';
 import { bytesOf, floatTensor } from './graph/tensor.ts';
 import { outputOf } from './file/unshare.ts';
-import { writeTensor } from './file/writer.ts';
+import { IR_VERSION, OPSET, writeModel, writeTensor } from './file/writer.ts';
 import { loadModel, type Model } from './model.ts';
 import { parameterCount, type ModelOptions } from './parameters.ts';
+
+/** Oldest operator set that the runtime loads. */
+const OLDEST_RUN = 7;
 
 /** What to build into an exported model beside its weights; how to read it as for its training. */
 export interface ExportOptions extends ModelOptions {
@@ -22,7 +25,8 @@ export interface ExportOptions extends ModelOptions {
 
 /**
  * The forward model with the given weights (flat, in manifest order). Everything else of the file stays
- * as it is: operator set, names, documentation, metadata. What was exported in training mode runs in
+ * as it is: operator set (unless it is so old that the runtime does not load it), names, documentation,
+ * metadata. What was exported in training mode runs in
  * inference: BatchNormalization by its running statistics, no Dropout.
  *
  * Throws MODEL_PARAMETERS_MISMATCH for a vector of another length, TRAINING_NOT_FINITE for one that is
@@ -42,10 +46,10 @@ export function exportModel(
       `${parameters.length} parameters given, ${wanted} wanted`,
     );
   }
+  if (model.opset < OLDEST_RUN) rewrite(model);
   const graph = model.proto.graph!;
-  const initializers = new Map(
-    (graph.initializer ?? []).map((tensor) => [tensor.name ?? '', tensor]),
-  );
+  const given = new Map((graph.initializer ?? []).map((tensor) => [tensor.name ?? '', tensor]));
+  const initializers = new Map(given);
   for (const { name, shape, offset, count } of model.parameters) {
     const values = parameters.subarray(offset, offset + count);
     if (values.some((value) => !Number.isFinite(value))) {
@@ -55,19 +59,7 @@ export function exportModel(
     const before = initializers.get(name);
     initializers.set(name, { ...(before ?? {}), ...plain(written), floatData: [] });
   }
-  for (const [name, source] of model.copies) {
-    const before = initializers.get(source);
-    if (before !== undefined && !initializers.has(name))
-      initializers.set(name, { ...before, name });
-  }
-  graph.initializer = [...initializers.values()];
-  graph.node = (graph.node ?? []).filter(
-    (node) => !(node.output ?? []).some((name) => model.copies.has(name)),
-  );
-  for (const node of graph.node) {
-    const inputs = model.splits.get(outputOf({ outputs: node.output ?? [] }));
-    node.input = (node.input ?? []).map((name, i) => inputs?.get(i) ?? name);
-  }
+  setApart(model, given, initializers);
   toInference(graph);
   if (options.standardise !== undefined) standardise(model, graph, options.standardise);
   for (const [key, value] of Object.entries(options.metadata ?? {})) {
@@ -75,6 +67,46 @@ export function exportModel(
     model.proto.metadataProps.push({ key, value });
   }
   return encodeModel(model.proto);
+}
+
+/** In place: what the file stored once for several gets tensors of its own, and its nodes read these. */
+function setApart(
+  { proto, copies, splits }: Model,
+  given: ReadonlyMap<string, onnx.ITensorProto>,
+  initializers: Map<string, onnx.ITensorProto>,
+): void {
+  for (const [name, source] of copies) {
+    const before = given.get(source);
+    if (before !== undefined && !initializers.has(name)) {
+      initializers.set(name, { ...before, name });
+    }
+  }
+  const graph = proto.graph!;
+  graph.initializer = [...initializers.values()];
+  graph.node = (graph.node ?? []).filter(
+    (node) => !(node.output ?? []).some((name) => copies.has(name)),
+  );
+  for (const node of graph.node) {
+    const inputs = splits.get(outputOf({ outputs: node.output ?? [] }));
+    node.input = (node.input ?? []).map((name, i) => inputs?.get(i) ?? name);
+  }
+  // Before IR version 4 initializers had to be graph inputs as well, which the new ones are not.
+  if (safeInteger(proto.irVersion, 'the IR version') < 4) proto.irVersion = number(4);
+}
+
+/** In place: the graph at our operator set, for files that the runtime no longer loads. */
+function rewrite({ proto, graph, constants }: Model): void {
+  const initializers = new Map([...graph.initializers, ...constants]);
+  const written = writeModel({ ...graph, initializers }, { producer: '', version: '' });
+  proto.graph = decodeModel(written).graph!;
+  proto.opsetImport = [{ domain: '', version: number(OPSET) }];
+  proto.irVersion = number(IR_VERSION);
+  proto.functions = [];
+}
+
+/** See Wire in writer.ts. */
+function number(value: number): onnx.ModelProto['irVersion'] {
+  return value as never;
 }
 
 /** In place, in every subgraph: the operators that work otherwise in training get their final form. */

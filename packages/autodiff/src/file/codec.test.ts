@@ -114,6 +114,55 @@ describe('a broken model is refused', () => {
     refuses(opset(99), 'MODEL_UNSUPPORTED_OPSET');
   });
 
+  test('when a weight is not a number or infinite', () => {
+    for (const value of [NaN, Infinity]) {
+      const spoiled = changed((graph) => {
+        const raw = graph.initializer![0]!.rawData!.slice();
+        new DataView(raw.buffer).setFloat32(4, value, true);
+        graph.initializer![0]!.rawData = raw;
+      });
+      refuses(spoiled, 'MODEL_NOT_FINITE');
+    }
+  });
+
+  test('when its nodes form a circle', () => {
+    refuses(
+      changed((graph) => {
+        graph.node![0]!.input![0] = graph.node![1]!.output![0]!;
+      }),
+      'MODEL_INVALID',
+    );
+  });
+
+  test('when a node has two attributes of one name', () => {
+    refuses(
+      changed((graph) => {
+        graph.node![0]!.attribute!.push(graph.node![0]!.attribute![0]!);
+      }),
+      'MODEL_INVALID',
+    );
+  });
+
+  test('when subgraphs are nested without end', () => {
+    // Graph, node, attribute, graph …: each level is a field with the length of what it holds.
+    const wrap = (tag: number, inner: Uint8Array): Uint8Array => {
+      const length: number[] = [];
+      for (let rest = inner.length; length.length === 0 || rest > 0; rest >>>= 7) {
+        length.push((rest & 127) | (rest > 127 ? 128 : 0));
+      }
+      return Uint8Array.from([tag, ...length, ...inner]);
+    };
+    let graph: Uint8Array = new Uint8Array();
+    for (let depth = 0; depth < 400; depth++) graph = wrap(0x0a, wrap(0x2a, wrap(0x32, graph)));
+    refuses(wrap(0x3a, graph), 'MODEL_UNREADABLE');
+  });
+
+  test('when a length of the file promises more than follows', () => {
+    const bomb = Uint8Array.of(0x3a, 0xff, 0xff, 0xff, 0xff, 0x07);
+    refuses(bomb, 'MODEL_UNREADABLE');
+    refuses(Uint8Array.from([...model, ...bomb]), 'MODEL_UNREADABLE');
+  });
+
   test('when a weight is of half precision', () => {
     const half = changed((graph) => {
       const tensor = graph.initializer![0]!;

@@ -6,6 +6,7 @@ import type { Value } from '../graph/graph.ts';
 import { floatTensor } from '../graph/tensor.ts';
 import { initialParameters, inspectModel } from '../inspect.ts';
 import { infer } from '../ops/registry.ts';
+import { Session } from '../session.ts';
 import { decodeModel, encodeModel } from './codec.ts';
 import { writeModel } from './writer.ts';
 
@@ -119,6 +120,28 @@ describe('an exported model', () => {
     const again = exportModel(bytes, trained);
     expect(initialParameters(again)).toEqual(trained);
     expect(names(again)).toEqual(names(bytes));
+  });
+
+  test('keeps what is frozen of merged weights as the file had it', () => {
+    const bytes = twoNorms();
+    const options = { frozen: ['*/second'] };
+    const trained = initialParameters(bytes, options).map((_, i) => i + 2);
+    const all = initialParameters(exportModel(bytes, trained, options));
+    expect([...all]).toEqual([...trained, 1, 1, 1, 0, 0, 0]);
+  });
+
+  test('has them also where initializers had to be inputs', async () => {
+    const proto = decodeModel(twoNorms());
+    proto.irVersion = 3 as never;
+    const { input, initializer } = proto.graph!;
+    for (const { name, dims } of initializer!) {
+      const dim = dims!.map((size) => ({ dimValue: size }));
+      input!.push({ name: name!, type: { tensorType: { elemType: 1, shape: { dim } } } });
+    }
+    const bytes = encodeModel(proto);
+    expect(inspectModel(bytes).inputs.map(({ name }) => name)).toEqual(['x']);
+    const session = await Session.open(exportModel(bytes, initialParameters(bytes)));
+    await session.close();
   });
 });
 

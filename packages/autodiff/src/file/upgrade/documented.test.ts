@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { exportModel } from '../../export.ts';
 import { Builder } from '../../graph/builder.ts';
 import { readModel } from '../../model.ts';
 import { floatTensor, intTensor } from '../../graph/tensor.ts';
@@ -139,4 +140,12 @@ test('Scan of operator set 8 runs over the batch it was given', async () => {
   const names = outputs.map(({ name }) => name);
   const theirs = await run(bytes, [2, 3, 4], names);
   expect(difference(await run(upgraded(bytes), [2, 3, 4], names), theirs)).toBeLessThan(1e-5);
+});
+
+test('what is exported from operator set 6 runs, with the weights it was given', async () => {
+  const form: Form = { op: 'Mul', more: [wave(3)], attributes: { broadcast: 1, axis: 1 } };
+  const exported = exportModel(modelAt(6, form), Float32Array.of(1, -2, 3));
+  const same = modelAt(18, { op: 'Mul', more: [floatTensor([3, 1, 1], [1, -2, 3])] });
+  const theirs = await run(same, SIZES, ['y']);
+  expect(difference(await run(exported, SIZES, ['y']), theirs)).toBeLessThan(1e-5);
 });
