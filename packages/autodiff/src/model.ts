@@ -1,7 +1,7 @@
 import { MedleyError } from '@medley/kit';
 import type { onnx } from './generated/onnx.js';
 import { decodeModel, safeInteger } from './file/codec.ts';
-import { fold } from './file/fold.ts';
+import { fold, weightNames } from './file/fold.ts';
 import type { Graph } from './graph/graph.ts';
 import { batchNormAs } from './graph/mode.ts';
 import { functionOpener } from './file/function.ts';
@@ -66,7 +66,7 @@ export function readModel(bytes: Uint8Array, options: ModelOptions = {}): Readin
   const folded = fold(
     stepsFirst(upgrade(apart.graph, { opset, infer, open })),
     infer,
-    options.unshare,
+    options.unshare === false ? () => false : weightNames(proto.producerName),
   );
   return {
     proto,

@@ -21,9 +21,9 @@ export interface Folded {
  *
  * Undoes what exporters do to save space: PyTorch's merges initializers that are equal at export and
  * feeds the others through Identity nodes that bear their names. Such a node becomes a weight of its
- * own again, so that training does not tie them (training.md, fact 4); `unshare: false` leaves them one.
+ * own again, so that training does not tie them (training.md, fact 4): `isWeight` tells such names.
  */
-export function fold(graph: Graph, infer: Infer, unshare = true): Folded {
+export function fold(graph: Graph, infer: Infer, isWeight = weightNames('')): Folded {
   const outputs = new Set(graph.outputs.map((output) => output.name));
   const constants = new Map<string, Tensor>();
   const initializers = new Map(graph.initializers);
@@ -39,13 +39,13 @@ export function fold(graph: Graph, infer: Infer, unshare = true): Folded {
     const [from = ''] = node.inputs;
     const [target = ''] = node.outputs;
     const isIdentity = node.domain === '' && node.op === 'Identity';
-    const weight = isIdentity && unshare ? initializers.get(from) : undefined;
+    const weight = isIdentity ? initializers.get(from) : undefined;
     const constant =
       constantOf(node) ?? (outputs.has(target) ? undefined : computed(node, constantAt));
     if (constant !== undefined) {
       constants.set(target, constant);
       scope.constant(target, constant);
-    } else if (weight !== undefined && isWeightName(target, weight)) {
+    } else if (weight !== undefined && isFloat(weight.dtype) && isWeight(target)) {
       initializers.set(target, weight);
       copies.set(target, from);
       scope.constant(target, weight);
@@ -63,9 +63,13 @@ export function fold(graph: Graph, infer: Infer, unshare = true): Folded {
   return { graph: { ...graph, initializers, nodes: scope.nodes }, constants, copies };
 }
 
-/** `layer1.weight` is a weight's name; `/layer1/Gemm_output_0` and `onnx::Mul_12` are not. */
-function isWeightName(name: string, tensor: Tensor): boolean {
-  return isFloat(tensor.dtype) && name.includes('.') && !name.includes('/') && !name.includes('::');
+/**
+ * Tells names of weights: `layer1.weight` is one, `/layer1/Gemm_output_0` and `onnx::Mul_12` are not.
+ * PyTorch's weights may also have names without a dot, as only its own intermediate values have none.
+ */
+export function weightNames(producer: string): (name: string) => boolean {
+  const pattern = producer === 'pytorch' ? /^(?!val_\d+$)[a-z_]\w*(\.\w+)*$/i : /^[^/:]*\.[^/:]*$/;
+  return (name) => pattern.test(name);
 }
 
 function computed(

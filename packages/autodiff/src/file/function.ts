@@ -6,7 +6,7 @@ import { domainOf, readAttribute, readNodes } from './reader.ts';
 import type { Opened } from './upgrade.ts';
 
 /** Most nodes that calls of functions may become: functions in functions grow without bound. */
-const MAX_NODES = 100_000;
+const MAX_NODES = 50_000;
 
 /** Deepest nesting of calls. */
 const MAX_DEPTH = 64;
@@ -20,7 +20,7 @@ const keyOf = (domain: string, name: string, overload: string): string =>
  * function's own.
  *
  * Opening throws MODEL_INVALID for functions that call themselves, and MODEL_TOO_LARGE when calls
- * become more than 100,000 nodes.
+ * become more than 50,000 nodes.
  */
 export function functionOpener(
   proto: onnx.ModelProto,

@@ -113,6 +113,36 @@ describe('weights that the file stores once for several layers', () => {
   });
 });
 
+describe('initializers that PyTorch feeds through Identity nodes with their names', () => {
+  const renamed = (producer: string, name: string) => {
+    const bytes = modelOf((b, x) => {
+      const first = b.constant(ones, 'layer.weight');
+      return b.op('Mul', [b.op('Mul', [x, first]), b.op('Identity', [first], {}, name)]);
+    });
+    const proto = decodeModel(bytes);
+    proto.producerName = producer;
+    return encodeModel(proto);
+  };
+
+  test('are weights of their own again', () => {
+    expect(names(renamed('pytorch', 'token'))).toEqual(['layer.weight', 'token']);
+    expect(names(renamed('other', 'norm.bias'))).toEqual(['layer.weight', 'norm.bias']);
+    expect(names(renamed('pytorch', 'token'), { unshare: false })).toEqual(['layer.weight']);
+  });
+
+  test('stay one where the name is none of a weight', () => {
+    for (const [producer, name] of [
+      ['other', 'token'],
+      ['pytorch', '/layer/Identity_output_0'],
+      ['pytorch', 'onnx::Mul_12'],
+      ['pytorch', '17'],
+      ['pytorch', 'val_17'],
+    ] as const) {
+      expect(names(renamed(producer, name))).toEqual(['layer.weight']);
+    }
+  });
+});
+
 describe('an exported model', () => {
   test('has the several weights, and reads back the same', () => {
     const bytes = twoNorms();
