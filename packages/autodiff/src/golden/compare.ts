@@ -5,7 +5,7 @@ import type { GoldenCase } from './case.ts';
  * Share of the largest gradient of a training below which a gradient is taken for rounding noise.
  * Where calculus gives exactly 0 (the bias of attention keys, a bias before a normalisation), float32
  * leaves about 1e-8 of it, in every engine another. Adam and its kin divide by the root of the square
- * and so walk at random there: such elements of the last weights say nothing.
+ * and so walk at random there, by at most the learning rate in a step.
  */
 const NOISE = 1e-6;
 
@@ -43,18 +43,29 @@ export function recordedStart(
   return start;
 }
 
+/** How far elements may be apart whose gradient is noise, here and in the recording. */
+function noiseAllowance(golden: GoldenCase, reach: Float32Array) {
+  const walks = golden.optimizer !== 'sgd';
+  const rate = Number(golden.hyperparameters['lr']);
+  return {
+    grad0: 2 * NOISE * largest(reach),
+    final: walks ? 2 * rate * golden.steps : 0,
+  } as const;
+}
+
 /**
  * Largest error of a recorded kind of tensor (`grad0`, `final`), relative to the tensor's largest
- * magnitude; elements whose gradient is noise, here and in the recording, are left out.
+ * magnitude, beyond {@link noiseAllowance} where the gradient is noise.
  */
 export function tensorError(
   golden: GoldenCase,
   manifest: TrainingManifest,
-  kind: string,
+  kind: 'grad0' | 'final',
   flat: Float32Array,
   reach: Float32Array,
 ): number {
   const floor = NOISE * largest(reach);
+  const allowance = noiseAllowance(golden, reach)[kind];
   let worst = 0;
   for (const { name, offset, count } of manifest.parameters) {
     const expected = golden.tensor(`${kind}/${name}`)?.data;
@@ -63,8 +74,8 @@ export function tensorError(
     const magnitude = largest(expected) || 1;
     for (let i = 0; i < count; i++) {
       const isNoise = reach[offset + i]! < floor && Math.abs(Number(slopes?.[i] ?? 0)) < floor;
-      const error = isNoise ? 0 : Math.abs(flat[offset + i]! - expected[i]!) / magnitude;
-      worst = Math.max(worst, error);
+      const error = Math.abs(flat[offset + i]! - expected[i]!);
+      worst = Math.max(worst, (isNoise ? error - allowance : error) / magnitude);
     }
   }
   return worst;

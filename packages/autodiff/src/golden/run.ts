@@ -23,7 +23,7 @@ export interface GoldenResult {
   readonly finalError?: number;
   /** Recorded weights and statistics that the model file does not hold under their names. */
   readonly notCompared?: readonly string[];
-  /** Weights not compared one by one because their gradients are rounding noise; see `compare.ts`. */
+  /** Weights whose gradients are rounding noise, which have a wider tolerance; see `compare.ts`. */
   readonly noiseElements?: number;
   /** Operators, losses or optimizers that are missing. */
   readonly missing?: readonly string[];
