@@ -22,7 +22,7 @@ export interface RuntimeTensor {
 }
 
 // One thread, so that sums are always taken in the same order: MatMul is not bit-equal over thread
-// counts (training.md, fact 7). "extended" leaves out the fusions that depend on the processor's cache.
+// counts. "extended" leaves out the fusions that depend on the processor's cache.
 const OPTIONS: InferenceSession.SessionOptions = {
   executionProviders: ['cpu'],
   intraOpNumThreads: 1,

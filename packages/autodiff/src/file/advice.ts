@@ -11,7 +11,7 @@ const TORCHSCRIPT =
   'torch.onnx.export(model, …, dynamo=False, training=TrainingMode.TRAINING, do_constant_folding=False)';
 
 /**
- * What to know before training a model of this file (training.md, fact 4): PyTorch's default exporter
+ * What to know before training a model of this file: PyTorch's default exporter
  * folds BatchNormalization into the convolution before it, even from a model in training mode, and
  * without folding writes it as one that keeps its statistics.
  */

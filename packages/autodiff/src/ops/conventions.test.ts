@@ -5,6 +5,7 @@ import type { Value } from '../graph/graph.ts';
 import { boolTensor, intTensor } from '../graph/tensor.ts';
 import { writeModel } from '../file/writer.ts';
 import { Session } from '../session.ts';
+import { inspectModel } from '../inspect.ts';
 import { infer } from './registry.ts';
 
 const WRITER = { producer: 'test', version: '1' };
@@ -103,6 +104,61 @@ test('a power has the slope 0 for the exponent 0, and for the exponent at base 0
 test('hard swish has its kinks at -3 and 3', async () => {
   const { grads } = await slopes((b, x) => b.op('HardSwish', [x]), [-3, 3, 0]);
   expect(grads).toEqual([[0, 1, 0.5]]);
+});
+
+test('kinks have the slope of the side that PyTorch takes', async () => {
+  const at = async (op: string, ...xs: number[]) =>
+    (await slopes((b, x) => b.op(op, [x]), xs)).grads[0];
+  expect(await at('LeakyRelu', 0)).toEqual([Math.fround(0.01)]);
+  expect(await at('Elu', 0)).toEqual([1]);
+  expect(await at('HardSigmoid', -2.5, 2.5, 0)).toEqual([0, 0, Math.fround(0.2)]);
+  expect(await at('ThresholdedRelu', 1, 1.5)).toEqual([0, 1]);
+  expect(await at('Shrink', -0.5, 0.5, 0.6)).toEqual([0, 0, 1]);
+  expect(await at('Softsign', 0)).toEqual([1]);
+});
+
+test('the first of equal elements takes the whole gradient of MaxPool and TopK', async () => {
+  const pool = (b: Builder, x: Value) =>
+    b.op('MaxPool', [b.op('Reshape', [x, b.ints([1, 1, -1])])], { kernel_shape: [4] });
+  expect((await slopes(pool, [1, 3, 3, 2])).grads).toEqual([[0, 1, 0, 0]]);
+  const top = (b: Builder, x: Value) => b.many('TopK', [x, b.ints([1])], {}, 2)[0]!;
+  expect((await slopes(top, [1, 3, 3, 2])).grads).toEqual([[0, 1, 0, 0]]);
+});
+
+test('elements that another write covers get no gradient, what covers them gets it all', async () => {
+  const write = (b: Builder, x: Value, y: Value) =>
+    b.op('ScatterElements', [x, b.constant(intTensor([2], [-1, 0])), y]);
+  const { grads } = await slopes(write, [1, 2, 3], [4, 5]);
+  expect(grads).toEqual([
+    [0, 1, 0],
+    [1, 1],
+  ]);
+});
+
+test('ties among scattered maxima share the gradient evenly', async () => {
+  const write = (b: Builder, x: Value, y: Value) =>
+    b.op('ScatterElements', [x, b.constant(intTensor([3], [0, 0, 1])), y], { reduction: 'max' });
+  const { grads } = await slopes(write, [2, 9], [2, 1, 4]);
+  expect(grads).toEqual([
+    [0.5, 1],
+    [0.5, 0, 0],
+  ]);
+});
+
+test('outputs of Split that nothing uses count with zeros', async () => {
+  const middle = (b: Builder, x: Value) =>
+    b.many('Split', [x, b.ints([1, 2, 1])], { axis: 0 }, 3)[1]!;
+  expect((await slopes(middle, [1, 2, 3, 4])).grads).toEqual([[0, 1, 1, 0]]);
+});
+
+test('nodes before which nothing moves are not differentiated', () => {
+  const b = new Builder(infer);
+  const [x, frozen] = [b.input('x', 'float32', [2]), b.input('frozen', 'float32', [2])];
+  const y = b.named(b.op('Mul', [x, b.op('Exp', [b.op('Sin', [frozen])])]), 'y');
+  const bytes = gradient(writeModel(b.graph('node', [y]), WRITER), ['y'], ['x']);
+  const operators = inspectModel(bytes).operators;
+  expect(operators).toMatchObject({ Exp: 1, Sin: 1 });
+  expect(operators).not.toHaveProperty('Cos');
 });
 
 test('a value used twice gets the sum of both gradients, an unused one zeros', async () => {

@@ -11,7 +11,8 @@ export interface AxisMap {
 
 /**
  * The transpose of a separable linear operator: the gradient of its input `x` from that of its output.
- * The matrix of each axis is what the operator itself makes of the identity (training.md section 1.5).
+ * The matrix of each axis is what the operator itself makes of the identity: its
+ * columns are the images of the unit vectors.
  */
 export function transposeOf(b: Builder, x: Value, g: Value, maps: readonly AxisMap[]): Value {
   let made = g;
