@@ -15,6 +15,8 @@ export function callOf(proto: Pick<onnx.INodeProto, 'metadataProps'>): Call | un
   const scopes = [
     ...(entries.find(({ key }) => key === SCOPES)?.value ?? '').matchAll(/'([^']*)'/g),
   ];
-  const parameters = [...text.matchAll(/%p_(\w+)/g)].map(([, name]) => name!);
-  return { text, scope: scopes.at(-2)?.[1] ?? '', parameters: [...new Set(parameters)] };
+  const named = (kind: string): readonly string[] => [
+    ...new Set([...text.matchAll(new RegExp(`%${kind}_(\\w+)`, 'g'))].map(([, name]) => name!)),
+  ];
+  return { text, scope: scopes.at(-2)?.[1] ?? '', parameters: named('p'), buffers: named('b') };
 }

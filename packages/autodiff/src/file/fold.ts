@@ -21,7 +21,7 @@ export interface Folded {
  *
  * Undoes what exporters do to save space: PyTorch's merges initializers that are equal at export and
  * feeds the others through Identity nodes that bear their names. Such a node becomes a weight of its
- * own again, so that training does not tie them (training.md, fact 4): `isWeight` tells such names.
+ * own again, so that training does not tie them: `isWeight` tells such names.
  */
 export function fold(graph: Graph, infer: Infer, isWeight = weightNames('')): Folded {
   const outputs = new Set(graph.outputs.map((output) => output.name));

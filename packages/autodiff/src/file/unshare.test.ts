@@ -113,6 +113,18 @@ describe('weights that the file stores once for several layers', () => {
   });
 });
 
+test('a buffer of the module, which the metadata tells from parameters, is no weight', () => {
+  const bytes = modelOf((b, x) => {
+    const scaled = b.op('Mul', [x, b.constant(ones, 'scale')], {}, 'mul');
+    return b.op('Add', [scaled, b.constant(zeros, 'tables.places')], {}, 'add');
+  });
+  expect(names(bytes)).toEqual(['scale', 'tables.places']);
+  const proto = decodeModel(told(bytes, { mul: ['', 'scale'] }));
+  const call = entry('fx_node', '%add(args = (%mul, %b_tables_places))');
+  proto.graph!.node!.find(({ name }) => name === 'add')!.metadataProps = [call];
+  expect(names(encodeModel(proto))).toEqual(['scale']);
+});
+
 describe('initializers that PyTorch feeds through Identity nodes with their names', () => {
   const renamed = (producer: string, name: string) => {
     const bytes = modelOf((b, x) => {

@@ -42,7 +42,7 @@ interface Use {
 }
 
 /**
- * Undoes the merging of equal initializers (training.md, fact 4): a fresh model has one tensor of ones
+ * Undoes the merging of equal initializers: a fresh model has one tensor of ones
  * behind all its normalisation scales. Uses become weights of their own when they belong to
  * different parameters in the code, as PyTorch's metadata tells, and without metadata when they are
  * operands of normalisation nodes, or biases or PRelu slopes in which all numbers are equal. The first
@@ -79,6 +79,8 @@ export function unshare(graph: Graph): Unshared {
   });
   const initializers = new Map(graph.initializers);
   for (const [name, source] of copies) initializers.set(name, initializers.get(source)!);
+  const fixed = fixedBuffers(graph);
+  for (const [name] of fixed) initializers.delete(name);
   const splits = new Map([...renames].map(([node, inputs]) => [outputOf(node), inputs]));
   const made = constants.tensors();
   for (const [name, source] of made) copies.set(name, source);
@@ -86,7 +88,10 @@ export function unshare(graph: Graph): Unshared {
     graph: { ...graph, nodes, initializers },
     copies,
     splits,
-    constants: new Map([...made].map(([name, source]) => [name, graph.initializers.get(source)!])),
+    constants: new Map([
+      ...fixed,
+      ...[...made].map(([name, source]) => [name, graph.initializers.get(source)!] as const),
+    ]),
   };
 }
 
@@ -98,6 +103,20 @@ export function untouched(graph: Graph): Unshared {
 /** What identifies a node in the file: names of nodes may be missing, those of outputs may not. */
 export function outputOf(node: { readonly outputs: readonly string[] }): string {
   return node.outputs.find((name) => name !== '') ?? '';
+}
+
+/** Float buffers by their names in the code, such as masks and tables; no running statistics. */
+function fixedBuffers(graph: Graph): readonly (readonly [string, Tensor])[] {
+  const buffers = new Set(graph.nodes.flatMap(({ call }) => call?.buffers ?? []));
+  const parameters = new Set(graph.nodes.flatMap(({ call }) => call?.parameters ?? []));
+  const statistics = new Set(
+    graph.nodes.flatMap(({ op, inputs }) => (op === 'BatchNormalization' ? inputs.slice(1) : [])),
+  );
+  return [...graph.initializers].filter(([name, tensor]) => {
+    const told = name.replaceAll('.', '_');
+    const isFixed = buffers.has(told) && !parameters.has(told) && !statistics.has(name);
+    return isFixed && isFloat(tensor.dtype);
+  });
 }
 
 function usesOf(graph: Graph): ReadonlyMap<string, readonly Use[]> {

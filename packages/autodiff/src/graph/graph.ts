@@ -43,6 +43,8 @@ export interface Call {
   readonly scope: string;
   /** Parameters it uses, with `_` for the dots of their names. */
   readonly parameters: readonly string[];
+  /** Tensors of the module that are no parameters, likewise. */
+  readonly buffers: readonly string[];
 }
 
 /** One operator call; an empty name means "not given". */

@@ -49,7 +49,7 @@ export function compileTraining(bytes: Uint8Array): Uint8Array {
 }
 
 function compileGraph(read: Graph): Uint8Array {
-  const { graph, constants } = fold(read, infer, false);
+  const { graph, constants } = fold(read, infer, () => false);
   const b = new Builder(infer, { taken: new Set(), count: highestNumber(graph) });
   const values = new Map(graph.inputs.map((input) => [input.name, placeInput(b, input)]));
   for (const [name, tensor] of [...graph.initializers, ...constants])
