@@ -151,6 +151,17 @@ test('outputs of Split that nothing uses count with zeros', async () => {
   expect((await slopes(middle, [1, 2, 3, 4])).grads).toEqual([[0, 1, 1, 0]]);
 });
 
+test('outputs of Split that are not even named count with zeros', async () => {
+  const middle = (b: Builder, x: Value) => {
+    const sizes = b.ints([1, 2, 1]);
+    const outputs = ['', b.unique('part'), ''];
+    const inputs = [x.name, sizes.name];
+    const node = { op: 'Split', domain: '', name: 'split', inputs, outputs, attributes: new Map() };
+    return b.emit(node, [x, sizes])[1]!;
+  };
+  expect((await slopes(middle, [1, 2, 3, 4])).grads).toEqual([[0, 1, 1, 0]]);
+});
+
 test('nodes before which nothing moves are not differentiated', () => {
   const b = new Builder(infer);
   const [x, frozen] = [b.input('x', 'float32', [2]), b.input('frozen', 'float32', [2])];

@@ -23,9 +23,26 @@ function inferRegions(c: InferContext): readonly Inferred[] {
   return [{ dtype: x?.dtype, shape: [...shape, ...(isAlign ? sides : [c.fresh(), c.fresh()])] }];
 }
 
+const inferResized = (c: InferContext): readonly Inferred[] => [
+  { dtype: c.inputs[0]?.dtype, shape: c.inputs[0]?.shape?.map(c.fresh) },
+];
+
 const QUANTIZED = 'export the model before it is quantized';
 const SPECTRUM = 'compute spectra before training and give them to the model as inputs';
 const REGIONS = 'train the part before it, and take regions with Slice, Resize and pooling';
+
+const SEQUENCES = [
+  'SequenceConstruct',
+  'SequenceInsert',
+  'SequenceAt',
+  'SequenceMap',
+  'SplitToSequence',
+  'ConcatFromSequence',
+  'Optional',
+  'OptionalGetElement',
+].map(
+  (op) => [op, 'export without lists of tensors: use Split, Concat and Gather', () => []] as const,
+);
 
 const REFUSED: readonly (readonly [op: string, advice: string, infer: Operator['infer']])[] = [
   [
@@ -43,6 +60,8 @@ const REFUSED: readonly (readonly [op: string, advice: string, infer: Operator['
     'write the determinant of small matrices as products',
     ({ inputs: [x] }) => [{ dtype: x?.dtype, shape: x?.shape?.slice(0, -2) }],
   ],
+  ['CenterCropPad', 'use Slice and Pad', inferResized],
+  ...SEQUENCES,
   ['Unique', 'use it on integers only', open(1)],
   ['DFT', SPECTRUM, inferSame],
   ['STFT', SPECTRUM, open(4)],

@@ -51,7 +51,7 @@ function inferRange(c: InferContext): readonly Inferred[] {
   const [start, limit, delta] = c.inputs.map((input) => constantOf(input)?.[0]);
   const known = start !== undefined && limit !== undefined && delta !== undefined && delta !== 0;
   const size = known ? Math.max(0, Math.ceil((limit - start) / delta)) : rangeSize(c);
-  const isShort = typeof size === 'number' && size <= 64;
+  const isShort = typeof size === 'number' && size <= 64 && [start, delta].every(Number.isInteger);
   const content = isShort ? Array.from({ length: size }, (_, i) => start! + i * delta!) : undefined;
   return [{ dtype: c.inputs[0]?.dtype, shape: [size], content }];
 }
@@ -68,8 +68,8 @@ function inferFilled(c: InferContext): readonly Inferred[] {
   const shape = c.inputs[0]?.content;
   const fill = value?.kind === 'tensor' ? numbersOf(value.value)?.[0] : undefined;
   const length = shape?.length === 1 ? shape[0] : undefined;
-  const isShort = fill !== undefined && typeof length === 'number' && length <= 64;
-  const content = isShort ? Array.from({ length }, () => fill) : undefined;
+  const isShort = Number.isInteger(fill) && typeof length === 'number' && length <= 64;
+  const content = isShort ? Array.from({ length }, () => fill!) : undefined;
   return [{ dtype, shape, content }];
 }
 

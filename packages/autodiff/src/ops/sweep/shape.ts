@@ -76,6 +76,7 @@ export const SHAPE: readonly Case[] = [
     ],
     attributes: { axis: -2 },
   },
+  pad([3, 4], [1, 2, 2, 1], 'wrap'),
   { op: 'Concat', operands: [[2, 3]], attributes: { axis: 0 } },
   {
     op: 'Concat',
