@@ -1,4 +1,4 @@
-import { openSettled } from './graph/body.ts';
+import { openSettled } from './graph/place.ts';
 import { capturesOf, operandsOf, subgraphsOf } from './graph/capture.ts';
 import { isFloat } from './graph/dtype.ts';
 import type { Builder } from './graph/builder.ts';

@@ -1,9 +1,7 @@
-import { MedleyError } from '@medley/kit';
 import type { Builder } from './builder.ts';
-import { subgraphsOf } from './capture.ts';
 import { intOf, intsOf, type Graph, type Node, type Value } from './graph.ts';
 import type { Inferred, Maybe } from './infer.ts';
-import { place, type Placed } from './place.ts';
+import type { Placed } from './place.ts';
 import { axisOf, type Dim, type Shape } from './shape.ts';
 import { floatTensor, intTensor, type Tensor } from './tensor.ts';
 
@@ -15,44 +13,6 @@ export interface Body {
   readonly inputs: readonly Value[];
   /** What the outputs of the subgraph stand for: values made in it, its inputs or outer ones. */
   readonly outputs: readonly Value[];
-}
-
-/** Writes the nodes of a subgraph into `b`; `inputs` stand for its inputs, `outer` is seen from it. */
-export function placeBody(
-  b: Builder,
-  graph: Graph,
-  inputs: readonly Value[],
-  outer: ReadonlyMap<string, Value>,
-): Placed {
-  const bound = new Map(outer);
-  // Its own names hide outer ones.
-  for (const name of graph.initializers.keys()) bound.delete(name);
-  graph.inputs.forEach(({ name }, i) => bound.set(name, inputs[i]!));
-  const { nodes, constants } = withoutConstants(graph);
-  for (const name of constants.keys()) bound.delete(name);
-  return place(b, { ...graph, nodes }, constants, bound);
-}
-
-/** A subgraph in a new builder inside `b`, with inputs of the given types. */
-export function openBody(
-  b: Builder,
-  graph: Graph,
-  types: readonly Inferred[],
-  outer: ReadonlyMap<string, Value>,
-): Body {
-  const inner = b.subgraph();
-  const inputs = graph.inputs.map((input, i) => {
-    const { dtype = input.dtype, shape = input.shape } = types[i] ?? {};
-    return inner.argument(input.name, dtype, shape);
-  });
-  const placed = placeBody(inner, graph, inputs, outer);
-  const outputs = graph.outputs.map((output): Value => {
-    const value = placed.values.get(output.name);
-    if (value === undefined)
-      throw new MedleyError('MODEL_INVALID', `nothing makes the output "${output.name}"`);
-    return { ...value, dtype: value.dtype ?? output.dtype, shape: value.shape ?? output.shape };
-  });
-  return { b: inner, placed, inputs, outputs };
 }
 
 /** The subgraph written into `b`, with these outputs. */
@@ -67,43 +27,12 @@ export function closeBody(b: Builder, name: string, values: readonly Value[]): G
   return b.graph(name, outputs);
 }
 
-/** The subgraphs of a node by attribute, written anew for the operands `inputs`. */
-export function placeBranches(
-  b: Builder,
-  node: Node,
-  inputs: readonly Maybe[],
-  outer: ReadonlyMap<string, Value>,
-): ReadonlyMap<string, Graph> {
-  const graphs = subgraphsOf(node).map(([name, graph]) => {
-    const body = openSettled(b, node, graph, inputs, outer);
-    return [name, closeBody(body.b, graph.name, body.outputs)] as const;
-  });
-  return new Map(graphs);
-}
-
-/** The body of a Scan or Loop, or a branch of an If, for the operands `inputs` of the node. */
-export function openSettled(
-  b: Builder,
+/** Types of the arguments of a subgraph for the operands `inputs` of its node. */
+export function argumentTypes(
   node: Node,
   graph: Graph,
   inputs: readonly Maybe[],
-  outer: ReadonlyMap<string, Value>,
-): Body {
-  let types = argumentTypes(node, graph, inputs);
-  // A state whose size changes from step to step has no known size; found in at most two rounds.
-  for (let round = 0; node.op === 'Loop' && round < 2; round++) {
-    const { outputs } = openBody(b, graph, types, outer);
-    const settled = types.map((type, i): Inferred => {
-      const next = i < 2 ? undefined : outputs[i - 1]?.shape;
-      return i < 2 ? type : { ...type, shape: agreeing(type.shape, next, b.fresh) };
-    });
-    if (settled.every(({ shape }, i) => shape === types[i]!.shape)) break;
-    types = settled;
-  }
-  return openBody(b, graph, types, outer);
-}
-
-function argumentTypes(node: Node, graph: Graph, inputs: readonly Maybe[]): readonly Inferred[] {
+): readonly Inferred[] {
   const typeOf = (input: Maybe, shape = input?.shape): Inferred => ({ dtype: input?.dtype, shape });
   switch (node.op) {
     case 'Loop':
@@ -129,7 +58,8 @@ function without(shape: Shape | undefined, axis: number): Shape | undefined {
   return shape?.filter((_, i) => i !== at);
 }
 
-function agreeing(
+/** A shape before and after a step of a Loop: sizes that differ have names of their own. */
+export function agreeing(
   before: Shape | undefined,
   after: Shape | undefined,
   fresh: () => string,
@@ -142,7 +72,7 @@ function agreeing(
 const isOurs = (dim: Dim): boolean => typeof dim === 'string' && dim.startsWith('?');
 
 /** Constant nodes of a subgraph as tensors. */
-function withoutConstants(graph: Graph): {
+export function withoutConstants(graph: Graph): {
   readonly nodes: readonly Node[];
   readonly constants: ReadonlyMap<string, Tensor>;
 } {

@@ -1,9 +1,9 @@
 import { isMedleyError, MedleyError } from '@medley/kit';
-import { placeBranches, placeBody } from './body.ts';
+import { agreeing, argumentTypes, closeBody, withoutConstants, type Body } from './body.ts';
 import type { Builder } from './builder.ts';
 import { subgraphsOf } from './capture.ts';
 import { constantOf, type Attribute, type Graph, type Node, type Value } from './graph.ts';
-import type { Maybe } from './infer.ts';
+import type { Inferred, Maybe } from './infer.ts';
 import type { Tensor } from './tensor.ts';
 
 /** A node as written, and as it stands in the model. */
@@ -109,6 +109,80 @@ function placeSubgraphs(
       return [name, graph === undefined ? attribute : { kind: 'graph', value: graph }];
     }),
   );
+}
+
+/** Writes the nodes of a subgraph into `b`; `inputs` stand for its inputs, `outer` is seen from it. */
+function placeBody(
+  b: Builder,
+  graph: Graph,
+  inputs: readonly Value[],
+  outer: ReadonlyMap<string, Value>,
+): Placed {
+  const bound = new Map(outer);
+  // Its own names hide outer ones.
+  for (const name of graph.initializers.keys()) bound.delete(name);
+  graph.inputs.forEach(({ name }, i) => bound.set(name, inputs[i]!));
+  const { nodes, constants } = withoutConstants(graph);
+  for (const name of constants.keys()) bound.delete(name);
+  return place(b, { ...graph, nodes }, constants, bound);
+}
+
+/** A subgraph in a new builder inside `b`, with inputs of the given types. */
+function openBody(
+  b: Builder,
+  graph: Graph,
+  types: readonly Inferred[],
+  outer: ReadonlyMap<string, Value>,
+): Body {
+  const inner = b.subgraph();
+  const inputs = graph.inputs.map((input, i) => {
+    const { dtype = input.dtype, shape = input.shape } = types[i] ?? {};
+    return inner.argument(input.name, dtype, shape);
+  });
+  const placed = placeBody(inner, graph, inputs, outer);
+  const outputs = graph.outputs.map((output): Value => {
+    const value = placed.values.get(output.name);
+    if (value === undefined)
+      throw new MedleyError('MODEL_INVALID', `nothing makes the output "${output.name}"`);
+    return { ...value, dtype: value.dtype ?? output.dtype, shape: value.shape ?? output.shape };
+  });
+  return { b: inner, placed, inputs, outputs };
+}
+
+/** The subgraphs of a node by attribute, written anew for the operands `inputs`. */
+function placeBranches(
+  b: Builder,
+  node: Node,
+  inputs: readonly Maybe[],
+  outer: ReadonlyMap<string, Value>,
+): ReadonlyMap<string, Graph> {
+  const graphs = subgraphsOf(node).map(([name, graph]) => {
+    const body = openSettled(b, node, graph, inputs, outer);
+    return [name, closeBody(body.b, graph.name, body.outputs)] as const;
+  });
+  return new Map(graphs);
+}
+
+/** The body of a Scan or Loop, or a branch of an If, for the operands `inputs` of the node. */
+export function openSettled(
+  b: Builder,
+  node: Node,
+  graph: Graph,
+  inputs: readonly Maybe[],
+  outer: ReadonlyMap<string, Value>,
+): Body {
+  let types = argumentTypes(node, graph, inputs);
+  // A state whose size changes from step to step has no known size; found in at most two rounds.
+  for (let round = 0; node.op === 'Loop' && round < 2; round++) {
+    const { outputs } = openBody(b, graph, types, outer);
+    const settled = types.map((type, i): Inferred => {
+      const next = i < 2 ? undefined : outputs[i - 1]?.shape;
+      return i < 2 ? type : { ...type, shape: agreeing(type.shape, next, b.fresh) };
+    });
+    if (settled.every(({ shape }, i) => shape === types[i]!.shape)) break;
+    types = settled;
+  }
+  return openBody(b, graph, types, outer);
 }
 
 function guarded<T>(node: Node, work: () => T): T {

@@ -1,4 +1,5 @@
-import { closeBody, openSettled } from '../../graph/body.ts';
+import { closeBody } from '../../graph/body.ts';
+import { openSettled } from '../../graph/place.ts';
 import { dims, graphOf, type Graph, type Value } from '../../graph/graph.ts';
 import type { Maybe } from '../../graph/infer.ts';
 import type { GradientContext, GradientRule } from '../../graph/operator.ts';

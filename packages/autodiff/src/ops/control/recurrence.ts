@@ -1,4 +1,5 @@
-import { closeBody, openSettled, type Body } from '../../graph/body.ts';
+import { closeBody, type Body } from '../../graph/body.ts';
+import { openSettled } from '../../graph/place.ts';
 import type { Builder } from '../../graph/builder.ts';
 import { operandsOf, renameOperands } from '../../graph/capture.ts';
 import { isFloat } from '../../graph/dtype.ts';
