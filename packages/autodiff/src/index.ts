@@ -13,12 +13,20 @@ export type { ClipOptions, GradientOptions, OptimizerOptions } from './optimizer
 export { learningRateAt, learningRates, type LearningRateSchedule } from './optimizer/schedule.ts';
 export type { ModelOptions, Parameter, Role } from './parameters.ts';
 export type { Unsupported } from './path.ts';
-export type { Elements } from './session.ts';
+export type { Elements, RunRecord, TensorRecord } from './session.ts';
 export { compileTraining } from './standard/compile.ts';
 export { readTensorFile } from './standard/tensorFile.ts';
 export { writeTrainingInfo } from './standard/trainingInfo.ts';
 export { buildTraining } from './training/build.ts';
 export type { Inputs, TensorInput } from './training/feed.ts';
+export {
+  fit,
+  type FitCall,
+  type FitProgress,
+  type Fitted,
+  type FittedEpoch,
+  type FitWatch,
+} from './training/fit.ts';
 export {
   ENGINE_VERSION,
   type DataSpec,
@@ -36,7 +44,9 @@ export {
   type EpochCall,
   type Evaluation,
   type RowsCall,
+  type StateVectors,
   type StepCall,
+  type TrainerOptions,
   type TrainingCall,
   type TrainingState,
 } from './training/trainer.ts';

@@ -1,5 +1,5 @@
-import { MedleyError } from '@medley/kit';
-import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { MedleyError, sha256, toHex } from '@medley/kit';
+import { InferenceSession, Tensor, env } from 'onnxruntime-node';
 
 /** Elements of a tensor, row-major. */
 export type Elements =
@@ -33,18 +33,45 @@ const OPTIONS: InferenceSession.SessionOptions = {
   logSeverityLevel: 4,
 };
 
+/** Type, sizes and content of a tensor, without the content itself. */
+export interface TensorRecord {
+  readonly dtype: string;
+  readonly dims: readonly number[];
+  /** SHA-256 of the elements, row-major and little-endian, lower-case hex. */
+  readonly sha256: string;
+}
+
+/** One run of a graph: everything that decides its result, and the result, as hashes. */
+export interface RunRecord {
+  /** SHA-256 of the graph's file, lower-case hex. */
+  readonly graphSha256: string;
+  /** Name and version of the runtime, with the options that can change bits. */
+  readonly runtime: {
+    readonly name: 'onnxruntime-node';
+    readonly version: string;
+    readonly threads: number;
+    readonly optimisation: string;
+  };
+  readonly inputs: Readonly<Record<string, TensorRecord>>;
+  readonly outputs: Readonly<Record<string, TensorRecord>>;
+}
+
 /** A graph loaded into the stock ONNX Runtime, on the CPU with one thread. */
 export class Session {
   readonly #session: InferenceSession;
 
-  private constructor(session: InferenceSession) {
+  readonly #watch: ((inputs: Tensors, outputs: Tensors) => void) | undefined;
+
+  private constructor(session: InferenceSession, watch?: (inputs: Tensors, outputs: Tensors) => void) {
     this.#session = session;
+    this.#watch = watch;
   }
 
-  /** Throws TRAINING_RUNTIME when the runtime refuses the graph. */
-  static async open(model: Uint8Array): Promise<Session> {
+  /** `onRun` gets a record of every run. Throws TRAINING_RUNTIME when the runtime refuses the graph. */
+  static async open(model: Uint8Array, onRun?: (record: RunRecord) => void): Promise<Session> {
     try {
-      return new Session(await InferenceSession.create(model, OPTIONS));
+      const session = await InferenceSession.create(model, OPTIONS);
+      return new Session(session, onRun && recorder(toHex(sha256(model)), onRun));
     } catch (cause) {
       throw new MedleyError('TRAINING_RUNTIME', `the runtime refuses the graph: ${reason(cause)}`, {
         cause,
@@ -53,21 +80,25 @@ export class Session {
   }
 
   /**
-   * Computes the outputs named in `fetches`. The feeds are read during the call only and never changed; the results are
-   * fresh. The call blocks the event loop until it is done.
+   * Computes the outputs named in `fetches`. The feeds are read during the call only and never changed. A
+   * result is written into the tensor that `fetches` has for it, which may share no element with a feed,
+   * and is fresh where it has none. The call blocks the event loop until it is done.
    *
    * Throws TRAINING_RUNTIME when the computation fails.
    */
   async run(
-    feeds: Readonly<Record<string, RuntimeTensor>>,
-    fetches: readonly string[],
-  ): Promise<Readonly<Record<string, RuntimeTensor>>> {
+    feeds: Tensors,
+    fetches: readonly string[] | Readonly<Record<string, RuntimeTensor | null>>,
+  ): Promise<Tensors> {
     try {
-      const tensors = Object.entries(feeds).map(([name, feed]) => [name, tensorOf(feed)] as const);
-      const results = await this.#session.run(Object.fromEntries(tensors), fetches);
-      return Object.fromEntries(
-        Object.entries(results).map(([name, tensor]) => [name, plain(tensor)]),
-      );
+      const wanted = Array.isArray(fetches)
+        ? (fetches as readonly string[])
+        : mapped(fetches as Readonly<Record<string, RuntimeTensor | null>>, (tensor) =>
+            tensor === null ? null : tensorOf(tensor),
+          );
+      const outputs = mapped(await this.#session.run(mapped(feeds, tensorOf), wanted), plain);
+      this.#watch?.(feeds, outputs);
+      return outputs;
     } catch (cause) {
       throw new MedleyError('TRAINING_RUNTIME', `the runtime failed: ${reason(cause)}`, { cause });
     }
@@ -77,6 +108,30 @@ export class Session {
   async close(): Promise<void> {
     await this.#session.release();
   }
+}
+
+type Tensors = Readonly<Record<string, RuntimeTensor>>;
+
+function mapped<A, B>(record: Readonly<Record<string, A>>, change: (value: A) => B) {
+  return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, change(value)]));
+}
+
+function recorder(graphSha256: string, onRun: (record: RunRecord) => void) {
+  const runtime = {
+    name: 'onnxruntime-node',
+    version: env.versions.node ?? 'unknown',
+    threads: 1,
+    optimisation: 'extended',
+  } as const;
+  return (inputs: Tensors, outputs: Tensors): void => {
+    const hashes = [inputs, outputs].map((tensors) => mapped(tensors, hashed));
+    onRun({ graphSha256, runtime, inputs: hashes[0]!, outputs: hashes[1]! });
+  };
+}
+
+function hashed({ dtype, dims, data }: RuntimeTensor): TensorRecord {
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  return { dtype, dims, sha256: toHex(sha256(bytes)) };
 }
 
 function tensorOf({ dtype, dims, data }: RuntimeTensor): Tensor {

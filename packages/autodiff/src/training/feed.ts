@@ -2,6 +2,7 @@ import { MedleyError } from '@medley/kit';
 import { checkLabels } from '../loss/labels.ts';
 import { shapeText, type Shape } from '../graph/shape.ts';
 import type { Elements, RuntimeTensor } from '../session.ts';
+import { checkInput } from './finite.ts';
 import type { DataSpec, TrainingManifest } from './manifest.ts';
 
 /** Elements alone, whose shape follows from the model's, or with their shape. */
@@ -43,6 +44,7 @@ export function rowsOf(manifest: TrainingManifest, inputs: Inputs, labels: Tenso
     if (input === undefined)
       throw new MedleyError('TRAINING_DATA_INVALID', `the input "${spec.name}" is missing`);
     const tensor = tensorOf(spec, input);
+    checkInput(spec, tensor.data);
     count ??= tensor.dims[0]!;
     sameRows(spec, tensor, count);
     feeds[manifest.feeds[i]!] = tensor;

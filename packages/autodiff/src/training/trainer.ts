@@ -1,34 +1,22 @@
-import { MedleyError } from '@medley/kit';
-import { Session, type RuntimeTensor } from '../session.ts';
-import { rowsOf, type Inputs, type Rows, type TensorInput } from './feed.ts';
-import { checkFinite, checkLosses } from './finite.ts';
-import { noVectors, rateFeed, vectorFeeds, type UpdateVectors } from './update.ts';
-import { checkPrivacy, noiseFeed } from './private/feed.ts';
+import { Session, type RunRecord } from '../session.ts';
+import { rowsOf, type Inputs, type TensorInput } from './feed.ts';
+import { checkLosses } from './finite.ts';
 import type { TrainingArtifacts, TrainingManifest } from './manifest.ts';
+import { batches, weightsOf } from './order.ts';
+import { noiseFeed } from './private/feed.ts';
+import {
+  floats,
+  initialSlots,
+  nextState,
+  parameterFeed,
+  stateFeeds,
+  stateFetches,
+  type TrainingCall,
+  type TrainingState,
+} from './state.ts';
+import { noVectors, rateFeed } from './update.ts';
 
-/** Model and optimizer state between calls; vectors are flat in manifest order. */
-export interface TrainingState {
-  /** [parameterCount] */
-  readonly parameters: Float32Array;
-  /** One after another, [slots × trainableCount]; see {@link initialSlots}. */
-  readonly slots: Float32Array;
-  /** Updates done so far. */
-  readonly stepCount: number;
-}
-
-/** What every training call takes beside the state. */
-export interface TrainingCall extends TrainingState, UpdateVectors {
-  readonly inputs: Inputs;
-  readonly labels: TensorInput;
-  readonly learningRate: number;
-  /** Other numbers of the optimizer by their manifest names, where they differ from its defaults. */
-  readonly hyperparameters?: Readonly<Record<string, number>>;
-  /**
-   * What is added to the clipped sums, for a training with `privacy` only: [trainableCount] for each
-   * step, one after another, of standard deviation noise multiplier × clip norm; see `gaussianNoise`.
-   */
-  readonly noise?: Float32Array;
-}
+export { initialSlots, type StateVectors, type TrainingCall, type TrainingState } from './state.ts';
 
 export interface StepCall extends TrainingCall {
   /** Weight of each row in the mean loss; 0 leaves a row out. @default all 1 */
@@ -67,20 +55,19 @@ export interface Evaluation {
   readonly meanLoss: number;
 }
 
-/** The state vectors of a fresh optimizer; owned by the caller. */
-export function initialSlots(manifest: TrainingManifest): Float32Array {
-  const { slots, slotStarts, trainableCount } = manifest;
-  const state = new Float32Array(slots.length * trainableCount);
-  slots.forEach((name, i) =>
-    state.fill(slotStarts?.[name] ?? 0, i * trainableCount, (i + 1) * trainableCount),
-  );
-  return state;
+/** How a training is run. */
+export interface TrainerOptions {
+  /**
+   * Audit: gets the hashes of everything that goes into and comes out of each run of a graph. Whoever
+   * has the same artifacts, data and processor repeats the run and gets the same record.
+   */
+  readonly onRun?: (record: RunRecord) => void;
 }
 
 /**
  * Runs the graphs of one training. All arrays given to it are read during the call only and never
- * changed or kept; all arrays it returns are fresh and belong to the caller. The same calls give the
- * same bits. A call blocks its thread until it is done, an epoch as long as it takes: long epochs are
+ * changed or kept; all arrays it returns belong to the caller and are fresh, or those of `into`. The
+ * same calls give the same bits. A call blocks its thread until it is done, an epoch as long as it takes: long epochs are
  * cut by giving a part of the order.
  */
 export class Trainer {
@@ -88,14 +75,17 @@ export class Trainer {
   readonly #artifacts: TrainingArtifacts;
   readonly #sessions = new Map<keyof TrainingArtifacts, Promise<Session>>();
 
-  private constructor(artifacts: TrainingArtifacts) {
+  readonly #onRun: ((record: RunRecord) => void) | undefined;
+
+  private constructor(artifacts: TrainingArtifacts, options: TrainerOptions) {
     this.#artifacts = artifacts;
+    this.#onRun = options.onRun;
     this.manifest = artifacts.manifest;
   }
 
   /** Loads the step graph at once, the others when they are first used. Throws TRAINING_RUNTIME. */
-  static async open(artifacts: TrainingArtifacts): Promise<Trainer> {
-    const trainer = new Trainer(artifacts);
+  static async open(artifacts: TrainingArtifacts, options: TrainerOptions = {}): Promise<Trainer> {
+    const trainer = new Trainer(artifacts, options);
     await trainer.#session('step');
     return trainer;
   }
@@ -110,15 +100,15 @@ export class Trainer {
     const weights = weightsOf(call.sampleWeights, rows.count);
     const session = await this.#session('step');
     const feeds = {
-      ...this.#stateFeeds(call),
+      ...stateFeeds(this.manifest, call),
       ...rows.feeds,
       sample_weights: floats(weights, [rows.count]),
       ...noiseFeed(this.manifest, call.noise),
     };
-    const results = await session.run(feeds, this.#stateOutputs('loss'));
+    const results = await session.run(feeds, stateFetches(this.manifest, call.into, 'loss'));
     const loss = (results['loss']!.data as Float32Array)[0]!;
     checkLosses([loss]);
-    return { ...this.#state(results, call.stepCount + 1), loss };
+    return { ...nextState(this.manifest, results, call.stepCount + 1, call.into), loss };
   }
 
   /**
@@ -133,7 +123,7 @@ export class Trainer {
     const { order, weights, steps } = batches(call, rows, this.manifest);
     const session = await this.#session('epoch');
     const feeds = {
-      ...this.#stateFeeds({ ...call, learningRate: 0 }),
+      ...stateFeeds(this.manifest, { ...call, learningRate: 0 }),
       learning_rate: rateFeed(call.learningRate, steps),
       ...rows.feeds,
       order: { dtype: 'int32', dims: [order.length], data: order },
@@ -141,10 +131,10 @@ export class Trainer {
       ...noiseFeed(this.manifest, call.noise, steps),
       batch_size: { dtype: 'int64', dims: [1], data: BigInt64Array.of(BigInt(call.batchSize)) },
     };
-    const results = await session.run(feeds, this.#stateOutputs('losses'));
+    const results = await session.run(feeds, stateFetches(this.manifest, call.into, 'losses'));
     const losses = results['losses']!.data as Float32Array;
     checkLosses(losses);
-    return { ...this.#state(results, call.stepCount + steps), losses };
+    return { ...nextState(this.manifest, results, call.stepCount + steps, call.into), losses };
   }
 
   /**
@@ -163,7 +153,7 @@ export class Trainer {
     const weights = floats(weightsOf(call.sampleWeights, rows.count), [rows.count]);
     const session = await this.#session('step');
     const noise = noiseFeed(this.manifest, call.noise);
-    const feeds = { ...this.#stateFeeds(state), ...rows.feeds, sample_weights: weights, ...noise };
+    const feeds = { ...stateFeeds(this.manifest, state), ...rows.feeds, sample_weights: weights, ...noise };
     const isPrivate = this.manifest.privacy !== undefined;
     const results = await session.run(feeds, ['gradient', 'loss', ...(isPrivate ? ['norms'] : [])]);
     const loss = (results['loss']!.data as Float32Array)[0]!;
@@ -177,7 +167,7 @@ export class Trainer {
     const rows = rowsOf(this.manifest, call.inputs, call.labels);
     const session = await this.#session('evaluate');
     const feeds = {
-      parameters: this.#parameterFeed(call.parameters),
+      parameters: parameterFeed(this.manifest, call.parameters),
       ...rows.feeds,
       sample_weights: floats(weightsOf(call.sampleWeights, rows.count), [rows.count]),
     };
@@ -209,9 +199,9 @@ export class Trainer {
 
   async #epochAndTail(call: EpochCall, tail: number): ReturnType<Trainer['epoch']> {
     const full = call.order.length - tail;
-    const { learningRate: rate } = call;
+    const { learningRate: rate, into, ...fresh } = call;
     const part = (from: number, to: number, batchSize: number): EpochCall => ({
-      ...call,
+      ...fresh,
       learningRate:
         typeof rate === 'number'
           ? rate
@@ -222,9 +212,13 @@ export class Trainer {
         ? {}
         : { sampleWeights: call.sampleWeights.subarray(from, to) }),
     });
-    if (full === 0) return this.epoch(part(0, tail, tail));
+    if (full === 0) return this.epoch({ ...part(0, tail, tail), ...(into && { into }) });
     const { losses: first, ...state } = await this.epoch(part(0, full, call.batchSize));
-    const last = await this.epoch({ ...part(full, full + tail, tail), ...state });
+    const last = await this.epoch({
+      ...part(full, full + tail, tail),
+      ...state,
+      ...(into && { into }),
+    });
     const losses = new Float32Array(first.length + last.losses.length);
     losses.set(first);
     losses.set(last.losses, first.length);
@@ -234,129 +228,8 @@ export class Trainer {
   #session(graph: 'step' | 'epoch' | 'evaluate'): Promise<Session> {
     const known = this.#sessions.get(graph);
     if (known !== undefined) return known;
-    const opened = Session.open(this.#artifacts[graph]);
+    const opened = Session.open(this.#artifacts[graph], this.#onRun);
     this.#sessions.set(graph, opened);
     return opened;
   }
-
-  #stateOutputs(last: string): readonly string[] {
-    return ['next_parameters', ...this.manifest.slots.map((name) => `next_${name}`), last];
-  }
-
-  #parameterFeed(parameters: Float32Array): RuntimeTensor {
-    const { parameterCount } = this.manifest;
-    if (!(parameters instanceof Float32Array) || parameters.length !== parameterCount) {
-      throw new MedleyError(
-        'MODEL_PARAMETERS_MISMATCH',
-        `${parameters.length} parameters given, ${parameterCount} wanted`,
-      );
-    }
-    return floats(parameters, [parameterCount]);
-  }
-
-  #stateFeeds(call: TrainingCall): Record<string, RuntimeTensor> {
-    const { trainableCount, slots, hyperparameters } = this.manifest;
-    if (call.slots.length !== slots.length * trainableCount) {
-      throw new MedleyError(
-        'MODEL_PARAMETERS_MISMATCH',
-        `${call.slots.length} slot values given, ${slots.length * trainableCount} wanted`,
-      );
-    }
-    const feeds: Record<string, RuntimeTensor> = {
-      parameters: this.#parameterFeed(call.parameters),
-      ...vectorFeeds(this.manifest, call),
-    };
-    slots.forEach((name, i) => {
-      feeds[name] = floats(call.slots.subarray(i * trainableCount, (i + 1) * trainableCount), [
-        trainableCount,
-      ]);
-    });
-    for (const name of Object.keys(call.hyperparameters ?? {})) {
-      if (!Object.hasOwn(hyperparameters, name)) {
-        throw new MedleyError(
-          'TRAINING_OPTIONS_INVALID',
-          `the optimizer has no "${name}" that can be changed`,
-        );
-      }
-    }
-    const numbers = {
-      ...hyperparameters,
-      ...call.hyperparameters,
-      learning_rate: call.learningRate,
-    };
-    checkPrivacy(this.manifest, numbers);
-    for (const [name, value] of Object.entries(numbers)) {
-      if (!Number.isFinite(value))
-        throw new MedleyError('TRAINING_OPTIONS_INVALID', `${name} must be finite`);
-      feeds[name] = { dtype: 'float64', dims: [], data: Float64Array.of(value) };
-    }
-    if (!Number.isSafeInteger(call.stepCount) || call.stepCount < 0) {
-      throw new MedleyError(
-        'TRAINING_OPTIONS_INVALID',
-        'stepCount must count the updates done before',
-      );
-    }
-    feeds['step_count'] = {
-      dtype: 'int64',
-      dims: [],
-      data: BigInt64Array.of(BigInt(call.stepCount)),
-    };
-    return feeds;
-  }
-
-  #state(results: Readonly<Record<string, RuntimeTensor>>, stepCount: number): TrainingState {
-    const { manifest } = this;
-    const parameters = results['next_parameters']!.data as Float32Array;
-    checkFinite(manifest, parameters);
-    const slots = initialSlots(manifest);
-    manifest.slots.forEach((name, i) =>
-      slots.set(results[`next_${name}`]!.data as Float32Array, i * manifest.trainableCount),
-    );
-    return { parameters, slots, stepCount };
-  }
-}
-
-function floats(data: Float32Array, dims: readonly number[]): RuntimeTensor {
-  return { dtype: 'float32', dims, data };
-}
-
-function weightsOf(given: Float32Array | undefined, count: number): Float32Array {
-  if (given === undefined) return new Float32Array(count).fill(1);
-  if (given.length !== count || given.some((weight) => !(weight >= 0 && weight < Infinity))) {
-    throw new MedleyError(
-      'TRAINING_DATA_INVALID',
-      `sampleWeights must be ${count} finite numbers from 0`,
-    );
-  }
-  return given;
-}
-
-/** The order cut into whole batches: a short last one is filled with rows of weight 0. */
-function batches(call: EpochCall, rows: Rows, manifest: TrainingManifest) {
-  const { order, batchSize } = call;
-  const fixed = manifest.inputs[0]?.shape[0];
-  if (
-    !Number.isSafeInteger(batchSize) ||
-    batchSize < 1 ||
-    (typeof fixed === 'number' && fixed !== batchSize)
-  ) {
-    throw new MedleyError(
-      'TRAINING_OPTIONS_INVALID',
-      `batchSize must be ${fixed ?? 'a whole number from 1'}`,
-    );
-  }
-  if (order.length === 0 || order.some((row) => row < 0 || row >= rows.count)) {
-    throw new MedleyError(
-      'TRAINING_DATA_INVALID',
-      `order must hold row indices from 0 to ${rows.count - 1}`,
-    );
-  }
-  const steps = Math.ceil(order.length / batchSize);
-  const weights = weightsOf(call.sampleWeights, order.length);
-  if (order.length === steps * batchSize) return { order, weights, steps };
-  const fullOrder = new Int32Array(steps * batchSize).fill(order[0]!);
-  const fullWeights = new Float32Array(steps * batchSize);
-  fullOrder.set(order);
-  fullWeights.set(weights);
-  return { order: fullOrder, weights: fullWeights, steps };
 }
