@@ -47,7 +47,8 @@ const CHUNK_MS = 250;
  */
 export async function descend(descent: Descent, watch: Supervision): Promise<Descended> {
   const { trainer, plan, examples, steps, seed } = descent;
-  const { batchSize } = plan;
+  // A site with fewer rows takes all of them in each step.
+  const batchSize = Math.min(plan.batchSize, examples.labels.length);
   let state: TrainingState = {
     parameters: descent.start,
     slots: initialSlots(trainer.manifest),
