@@ -39,15 +39,20 @@ function lateUse(b: Builder, node: Node, weight: Value): LateUse | undefined {
   const [place] = places;
   const output = b.value(node.outputs[0]!);
   if (places.length !== 1 || place === undefined || output?.shape === undefined) return undefined;
-  const other = place > 1 ? undefined : b.value(node.inputs[1 - place]!);
   if (node.op === 'Add') return { weight, output, factor: undefined, gradient: added(weight) };
-  const isMatrix = place < 2 && weight.shape?.length === 2;
-  if (!isMatrix || other?.shape === undefined || !b.values.has(other.name)) return undefined;
-  const use = { weight, output, factor: other };
-  if (node.op === 'MatMul' && place === 1) return { ...use, gradient: right(false, 1) };
-  if (node.op === 'MatMul' && other.shape.length === 2) return { ...use, gradient: left };
+  const factor = place > 1 ? undefined : b.value(node.inputs[1 - place]!);
+  const isMatrix = weight.shape?.length === 2 && factor?.shape !== undefined;
+  if (!isMatrix || !b.values.has(factor.name)) return undefined;
+  const gradient = productGradient(node, place, factor.shape.length);
+  return gradient && { weight, output, factor, gradient };
+}
+
+/** The gradient of a weight at `place` in a product with a factor of this rank. */
+function productGradient(node: Node, place: number, rank: number): LateUse['gradient'] | undefined {
+  if (node.op === 'MatMul' && place === 1) return right(false, 1);
+  if (node.op === 'MatMul' && rank === 2) return left;
   if (node.op === 'Gemm' && place === 1 && intOf(node, 'transA', 0) === 0)
-    return { ...use, gradient: right(intOf(node, 'transB', 0) === 1, floatOf(node, 'alpha', 1)) };
+    return right(intOf(node, 'transB', 0) === 1, floatOf(node, 'alpha', 1));
   return undefined;
 }
 
