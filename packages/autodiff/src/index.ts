@@ -13,6 +13,8 @@ export type { ClipOptions, GradientOptions, OptimizerOptions } from './optimizer
 export { learningRateAt, learningRates, type LearningRateSchedule } from './optimizer/schedule.ts';
 export type { ModelOptions, Parameter, Role } from './parameters.ts';
 export type { Unsupported } from './path.ts';
+export { trainingReport, type TrainingReport } from './report/report.ts';
+export { reportText } from './report/text.ts';
 export type { Elements, RunRecord, TensorRecord } from './session.ts';
 export { compileTraining } from './standard/compile.ts';
 export { readTensorFile } from './standard/tensorFile.ts';

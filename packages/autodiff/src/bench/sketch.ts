@@ -1,4 +1,4 @@
-import { seededRng, uniformReal } from '@medley/kit';
+import { seededRng } from '@medley/kit';
 import { writeModel } from '../file/writer.ts';
 import { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
@@ -20,11 +20,9 @@ export class Sketch {
   /** Weights uniform in ±√(1/fan), as torch's layers start. */
   weight(name: string, dims: readonly number[], fan: number): Value {
     const bound = Math.sqrt(1 / fan);
-    const draw = (): number => (2 * uniformReal(this.#rng) - 1) * bound;
-    return this.b.constant(
-      floatTensor(dims, Float32Array.from({ length: elementCount(dims) }, draw)),
-      name,
-    );
+    const words = new Uint32Array(this.#rng.bytes(4 * elementCount(dims)).slice().buffer);
+    const values = Float32Array.from(words, (word) => (word / 2 ** 31 - 1) * bound);
+    return this.b.constant(floatTensor(dims, values), name);
   }
 
   /** A vector of one number. */
