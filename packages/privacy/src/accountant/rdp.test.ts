@@ -138,6 +138,13 @@ test('no sampling costs nothing; no noise costs everything', () => {
   expect(epsilonFromRdp(new Float64Array(ORDERS.length), 1e-5).epsilon).toBe(0);
 });
 
+test.each([1e-300, 1e-30, 1e-12, 1e-8])('a rate of %d gives no order below 0', (rate) => {
+  for (const noiseMultiplier of [0.3, 1, 5]) {
+    const curve = rdpOf({ rate, noiseMultiplier, steps: 3 });
+    expect(curve.every((value) => value >= 0)).toBe(true);
+  }
+});
+
 test.each([
   { rate: -0.1, noiseMultiplier: 1, steps: 1 },
   { rate: 1.1, noiseMultiplier: 1, steps: 1 },

@@ -42,7 +42,8 @@ export function rdpOf(
     if (rate === 0 || steps === 0) return 0;
     if (noiseMultiplier === 0) return Infinity;
     if (rate === 1) return (steps * order) / (2 * noiseMultiplier ** 2);
-    return (steps * logMoment(rate, noiseMultiplier, order)) / (order - 1);
+    // The moment is at least 1; at rates near 1e-8 its logarithm is rounded to just below 0.
+    return (steps * Math.max(0, logMoment(rate, noiseMultiplier, order))) / (order - 1);
   });
 }
 
