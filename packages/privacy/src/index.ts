@@ -21,3 +21,29 @@ export {
 export { checkFinite, clipL2, normL2, type ClipReport, type TensorSpan } from './clip.ts';
 export { discreteGaussianNoise } from './noise/discreteGaussian.ts';
 export { skellamNoise } from './noise/skellam.ts';
+export {
+  arithmetic,
+  decideDebit,
+  epsilonFigure,
+  left,
+  protectedUnit,
+  spent,
+  studyShares,
+  wouldSpend,
+  type BudgetLimits,
+  type Forecast,
+  type PrivacyLimit,
+  type StudyShare,
+} from './ledger/budget.ts';
+export {
+  checkChain,
+  gaussianPrice,
+  genesisHash,
+  LEDGER_ACCOUNTANT,
+  nextEntry,
+  type Adjacency,
+  type LedgerEntry,
+  type PrivacyUnit,
+  type Release,
+  type ReleaseMechanism,
+} from './ledger/entry.ts';
