@@ -11,6 +11,9 @@ import { refusal } from './unsupported.ts';
  * The model with further outputs `NAME_grad`, one for each name in `xs`: the gradient of the sum of
  * all elements of all `ys` with respect to that input, initializer or value in between.
  *
+ * `bytes` hold all their tensors and are not changed; the file that comes out is the caller's, of
+ * operator set 18. Where the calculus leaves a choice, gradients are PyTorch's (docs/operators.md).
+ *
  * Throws MODEL_VALUE_UNKNOWN for a name the model does not have, MODEL_UNSUPPORTED_OPERATOR, and what
  * reading a model throws.
  */

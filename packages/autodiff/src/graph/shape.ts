@@ -1,5 +1,6 @@
 /** A size: known, or a symbol; equal symbols are equal sizes. Symbols that start with `?` are ours. */
 export type Dim = number | string;
+/** Sizes of a tensor, the slowest axis first; [] is a scalar. */
 export type Shape = readonly Dim[];
 
 /** True when every size is a number. */

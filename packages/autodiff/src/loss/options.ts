@@ -224,6 +224,7 @@ export const LOSSES = [
   'tversky',
 ] as const satisfies readonly LossOptions['kind'][];
 
+/** A loss by its name, with its defaults. */
 export type LossName = (typeof LOSSES)[number];
 
 /** A loss as JSON for the manifest: a model stands there by its SHA-256. */

@@ -93,6 +93,10 @@ export interface LionOptions {
   readonly weightDecay?: number;
 }
 
+/**
+ * An optimizer with its settings; the learning rate is none of them, calls give it. β and α are in [0, 1),
+ * other numbers from 0 (TRAINING_OPTIONS_INVALID).
+ */
 export type OptimizerOptions =
   | SgdOptions
   | AdamOptions

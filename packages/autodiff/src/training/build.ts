@@ -23,7 +23,8 @@ import {
 } from './manifest.ts';
 
 /**
- * Training graphs for a forward ONNX model. The same bytes and options give the same bytes.
+ * Training graphs for a forward ONNX model whose bytes hold all its tensors (see `readModelFile`). The
+ * same bytes and options give the same bytes, which are the caller's.
  *
  * Throws what reading a model throws (MODEL_UNREADABLE …), MODEL_NO_PARAMETERS,
  * MODEL_UNSUPPORTED_OPERATOR with every such node at once, MODEL_VALUE_UNKNOWN for an unknown output,

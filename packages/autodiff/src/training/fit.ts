@@ -29,6 +29,7 @@ export interface FitWatch {
   readonly chunkMs?: number;
 }
 
+/** What is known after a chunk. */
 export interface FitProgress {
   /** Updates of this training so far. */
   readonly steps: number;
@@ -36,6 +37,7 @@ export interface FitProgress {
   readonly loss: number;
 }
 
+/** What is known after an epoch. */
 export interface FittedEpoch {
   /** From 0. */
   readonly epoch: number;
@@ -44,6 +46,7 @@ export interface FittedEpoch {
   readonly meanLoss: number;
 }
 
+/** What a training gave. */
 export interface Fitted {
   /** Of the last update that was made; owned by the caller. */
   readonly state: TrainingState;

@@ -21,13 +21,18 @@ export interface TrainingManifest {
   readonly engine: typeof ENGINE_VERSION;
   /** SHA-256 of the forward model, lower-case hex. */
   readonly sourceSha256: string;
+  /** Operator set of the forward model, 6 to 26. */
   readonly sourceOpset: number;
+  /** Operator set of the graphs. */
   readonly opset: number;
+  /** As given; a loss that is a model stands here by its SHA-256. */
   readonly loss: LossRecord;
   readonly optimizer: OptimizerOptions;
   /** Name of the model's output that the loss is of. */
   readonly output: DataSpec;
+  /** What the model takes, in the order of its file. */
   readonly inputs: readonly DataSpec[];
+  /** What the loss compares the output with. */
   readonly labels: DataSpec;
   /** What the loss takes as labels; absent: any finite numbers. */
   readonly labelRule?: LabelRule;
@@ -70,11 +75,13 @@ export interface TrainingArtifacts {
 
 /** Options of a training. */
 export interface TrainingOptions extends ModelOptions, GradientOptions {
+  /** What training makes small; settings outside their ranges throw TRAINING_OPTIONS_INVALID. */
   readonly loss: LossName | LossOptions;
+  /** How the weights follow the gradient. */
   readonly optimizer: OptimizerOptions;
   /** Name of the output to compare with the labels. @default the model's only float output, or its first */
   readonly output?: string;
-  /** @default torch */
+  /** How the variance of a batch enters the running one. @default torch */
   readonly runningVariance?: RunningVariance;
   /** Clips the gradient of each example and adds noise to their sum. @default neither */
   readonly privacy?: PrivacyOptions;

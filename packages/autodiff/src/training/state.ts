@@ -23,7 +23,9 @@ export interface TrainingState extends StateVectors {
 /** What every training call takes beside the state. */
 export interface TrainingCall extends TrainingState, UpdateVectors {
   readonly inputs: Inputs;
+  /** As `manifest.labels` says; class indices in any integer array. */
   readonly labels: TensorInput;
+  /** Any finite number. */
   readonly learningRate: number;
   /** Other numbers of the optimizer by their manifest names, where they differ from its defaults. */
   readonly hyperparameters?: Readonly<Record<string, number>>;

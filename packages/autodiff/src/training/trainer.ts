@@ -18,11 +18,13 @@ import { noVectors, rateFeed } from './update.ts';
 
 export { initialSlots, type StateVectors, type TrainingCall, type TrainingState } from './state.ts';
 
+/** One update on all the rows given. */
 export interface StepCall extends TrainingCall {
   /** Weight of each row in the mean loss; 0 leaves a row out. @default all 1 */
   readonly sampleWeights?: Float32Array;
 }
 
+/** Updates on batches of the rows, which are fed once. */
 export interface EpochCall extends Omit<TrainingCall, 'learningRate'> {
   /** One for all updates, or one for each; see `learningRates`. */
   readonly learningRate: number | Float64Array;
@@ -36,6 +38,7 @@ export interface EpochCall extends Omit<TrainingCall, 'learningRate'> {
 
 /** Rows to look at without changing anything. */
 export interface RowsCall {
+  /** [parameterCount] */
   readonly parameters: Float32Array;
   readonly inputs: Inputs;
   readonly labels: TensorInput;
@@ -45,13 +48,15 @@ export interface RowsCall {
   readonly noise?: Float32Array;
 }
 
+/** What the model says of rows; the arrays are the caller's. */
 export interface Evaluation {
   /** The model's output, row-major. */
   readonly outputs: Float32Array;
+  /** Shape of `outputs`; the first size is the number of rows. */
   readonly dims: readonly number[];
-  /** Loss of each row. */
+  /** Loss of each row, [rows]. */
   readonly losses: Float32Array;
-  /** Their mean. */
+  /** Their mean by the sample weights, as training takes it. */
   readonly meanLoss: number;
 }
 
@@ -67,8 +72,8 @@ export interface TrainerOptions {
 /**
  * Runs the graphs of one training. All arrays given to it are read during the call only and never
  * changed or kept; all arrays it returns belong to the caller and are fresh, or those of `into`. The
- * same calls give the same bits. A call blocks its thread until it is done, an epoch as long as it takes: long epochs are
- * cut by giving a part of the order.
+ * same calls give the same bits, unless the model draws in the runtime, as Dropout in training does. A
+ * call blocks its thread until it is done, an epoch as long as it takes: `fit` cuts long ones.
  */
 export class Trainer {
   readonly manifest: TrainingManifest;
