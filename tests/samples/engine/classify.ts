@@ -1,12 +1,13 @@
 import {
   buildTraining,
   exportModel,
+  fit,
   initialParameters,
   initialSlots,
   inspectModel,
   Trainer,
 } from '@medley/autodiff';
-import { permutation, seededRng } from '@medley/kit';
+import { permutation, seededRng, systemClock } from '@medley/kit';
 
 /** Trains a model that gives logits [batch, classes]; returns it with its new weights. */
 export async function classify(
@@ -24,24 +25,19 @@ export async function classify(
   });
   const trainer = await Trainer.open(artifacts);
   const rng = seededRng('order of the rows');
-  let state = {
-    parameters: initialParameters(model),
-    slots: initialSlots(artifacts.manifest),
-    stepCount: 0,
-  };
-  const losses: number[] = [];
-  for (let epoch = 0; epoch < 20; epoch++) {
-    const order = permutation(rng, data.labels.length);
-    const next = await trainer.epoch({
-      ...state,
+  const { state, losses } = await fit(
+    trainer,
+    {
+      parameters: initialParameters(model),
+      slots: initialSlots(artifacts.manifest),
+      stepCount: 0,
       ...data,
-      order,
+      orders: Array.from({ length: 20 }, () => permutation(rng, data.labels.length)),
       batchSize: 16,
       learningRate: 0.01,
-    });
-    losses.push(...next.losses);
-    state = next;
-  }
+    },
+    { clock: systemClock },
+  );
   const { meanLoss } = await trainer.evaluate({ parameters: state.parameters, ...data });
   await trainer.close();
   return { model: exportModel(model, state.parameters), losses, meanLoss };
