@@ -7,6 +7,16 @@ import {
   type SiteData,
 } from './connectors/site.ts';
 
+/** Where the privacy ledger stops: ε at δ, for the data set of that name. */
+export interface PrivacySettings {
+  readonly dataset: string;
+  readonly epsilon: number;
+  readonly delta: number;
+}
+
+/** What holds where agent.yaml says nothing. */
+export const DEFAULT_PRIVACY: PrivacySettings = { dataset: 'patients', epsilon: 10, delta: 1e-6 };
+
 /** agent.yaml as written, defaults filled in. */
 export interface AgentConfig {
   readonly apiVersion: 'medley/v1';
@@ -14,6 +24,8 @@ export interface AgentConfig {
   readonly site: { readonly id: string; readonly name: string };
   /** What this hospital never goes below, whatever a charter says. */
   readonly policy: Floors;
+  /** What the patients of this hospital's data may lose, over all studies together. */
+  readonly privacy: PrivacySettings;
   readonly network: {
     /** Address of the aggregator when it moved since the enrolment. */
     readonly rounds?: string;
@@ -68,6 +80,34 @@ export const AGENT_SCHEMA: JsonSchema = {
         ),
       },
     },
+    privacy: {
+      type: 'object',
+      additionalProperties: false,
+      default: {},
+      description: 'The privacy budget of this data set, over all studies; releases stop there.',
+      properties: {
+        dataset: {
+          type: 'string',
+          pattern: '^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$',
+          default: DEFAULT_PRIVACY.dataset,
+          description: 'Names the ledger; another name is another ledger. All connectors share it.',
+        },
+        epsilon: {
+          type: 'number',
+          minimum: 0,
+          maximum: 1000,
+          default: DEFAULT_PRIVACY.epsilon,
+          description: 'Most that may be spent; 0 for no differentially private release at all.',
+        },
+        delta: {
+          type: 'number',
+          exclusiveMinimum: 0,
+          exclusiveMaximum: 1,
+          default: DEFAULT_PRIVACY.delta,
+          description: 'Chance at which epsilon may fail; below one in the number of patients.',
+        },
+      },
+    },
     network: {
       type: 'object',
       additionalProperties: false,
@@ -107,6 +147,12 @@ policy:
   minSilos: ${String(DEFAULT_FLOORS.minSilos)} # hospitals in a study's roster
   minSurvivors: ${String(DEFAULT_FLOORS.minSurvivors)} # hospitals whose updates are in any sum that is opened
   minPatients: ${String(DEFAULT_FLOORS.minPatients)} # training patients that every hospital must have
+
+# What patients may lose to all studies together; medley-agent budget shows what is spent.
+privacy:
+  dataset: ${DEFAULT_PRIVACY.dataset} # names the ledger: keep the name for as long as the patients are the same
+  epsilon: ${String(DEFAULT_PRIVACY.epsilon)} # releases stop here
+  delta: ${DEFAULT_PRIVACY.delta.toFixed(6)} # below one in the number of patients
 
 # Where the rows are. They are read here and never leave. Then: medley-agent data check
 connectors: []

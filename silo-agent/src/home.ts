@@ -12,6 +12,8 @@ export interface HomePaths {
   readonly authority: string;
   readonly enrolment: string;
   readonly lock: string;
+  /** Privacy ledgers, one per data set. To be kept for as long as the data are. */
+  readonly budget: string;
   /** Documents, decision and progress of one study. */
   study(id: string): string;
   /** Single-use states of one study's rounds. */
@@ -29,6 +31,7 @@ export function homePaths(folder: string): HomePaths {
     authority: join(folder, 'ca.pem'),
     enrolment: join(folder, 'enrolment.json'),
     lock: join(folder, 'run.lock'),
+    budget: join(folder, 'budget'),
     study: (id) => join(folder, 'studies', id),
     rounds: (study) => join(folder, 'rounds', study),
     result: (study) => join(folder, 'results', `${study}.json`),

@@ -49,6 +49,7 @@ import {
   type Floors,
 } from '@medley/study';
 import { encodeEvent } from '@medley/trail';
+import { DEFAULT_PRIVACY } from '../../silo-agent/src/config.ts';
 import { homePaths, type AgentHome } from '../../silo-agent/src/home.ts';
 import type { RoundMessages } from '../../silo-agent/src/round/messages.ts';
 import { StudyRunner } from '../../silo-agent/src/round/runner.ts';
@@ -351,6 +352,7 @@ export class Federation {
         kind: 'Agent',
         site: { id: silo, name: silo },
         policy,
+        privacy: DEFAULT_PRIVACY,
         network: {},
         connectors: [],
       },

@@ -33,6 +33,7 @@ describe('help', () => {
     ['study baseline'],
     ['run'],
     ['status'],
+    ['budget'],
   ])('%s has an example, --home and --json', async (words) => {
     const { exit, out } = await callAgent([...words.split(' '), '--help']);
     expect(exit).toBe(EXIT.ok);

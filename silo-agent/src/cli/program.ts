@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { baselineCommand } from './baseline.ts';
+import { budgetCommand } from './budget.ts';
 import { evaluateCommand } from './evaluate.ts';
 import type { CommandContext } from './context.ts';
 import { dataCommands } from './data.ts';
@@ -25,6 +26,7 @@ From nothing to taking part:
   medley-agent study show ID                what a study would do, before anyone says yes
   medley-agent study sign ID --as NAME      the data steward decides
   medley-agent run                          takes part until stopped; dials out only
+  medley-agent budget                       what patients' privacy has cost so far, and what is left
 
 Exit codes: 0 ok, 2 usage, 3 configuration, 4 network, 5 identity, 6 data, 7 refused by policy,
 8 integrity, 9 version, 75 try again later, 130 interrupted. Results go to standard output, words for
@@ -39,6 +41,7 @@ people to standard error; --json makes the result one JSON document. NO_COLOR is
   baselineCommand(study, context);
   runCommand(program, context, setExit);
   statusCommand(program, context);
+  budgetCommand(program, context, setExit);
   for (const command of [
     program,
     ...program.commands,
