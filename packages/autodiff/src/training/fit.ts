@@ -70,7 +70,10 @@ export async function fit(trainer: Trainer, call: FitCall, watch: FitWatch): Pro
   let state: TrainingState = { parameters, slots, stepCount };
   const end = (isComplete: boolean): Fitted => ({
     // A training without an update gives copies, so that the caller owns what comes out.
-    state: losses.length > 0 ? state : { ...state, parameters: parameters.slice(), slots: slots.slice() },
+    state:
+      losses.length > 0
+        ? state
+        : { ...state, parameters: parameters.slice(), slots: slots.slice() },
     losses: Float32Array.from(losses),
     isComplete,
   });
@@ -84,7 +87,13 @@ export async function fit(trainer: Trainer, call: FitCall, watch: FitWatch): Pro
       const updates = Math.ceil(part.length / batchSize);
       const into = spare.find((vectors) => vectors.parameters !== state.parameters)!;
       const { losses: found, ...next } = await clock.time(updates, () =>
-        trainer.epoch({ ...fixed, ...state, order: part, learningRate: rates(state.stepCount, updates), into }),
+        trainer.epoch({
+          ...fixed,
+          ...state,
+          order: part,
+          learningRate: rates(state.stepCount, updates),
+          into,
+        }),
       );
       state = next;
       at += part.length;

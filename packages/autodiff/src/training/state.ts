@@ -56,14 +56,14 @@ export function parameterFeed(
   { parameterCount }: TrainingManifest,
   parameters: Float32Array,
 ): RuntimeTensor {
-    if (!(parameters instanceof Float32Array) || parameters.length !== parameterCount) {
-      throw new MedleyError(
-        'MODEL_PARAMETERS_MISMATCH',
-        `${parameters.length} parameters given, ${parameterCount} wanted`,
-      );
-    }
-    return floats(parameters, [parameterCount]);
+  if (!(parameters instanceof Float32Array) || parameters.length !== parameterCount) {
+    throw new MedleyError(
+      'MODEL_PARAMETERS_MISMATCH',
+      `${parameters.length} parameters given, ${parameterCount} wanted`,
+    );
   }
+  return floats(parameters, [parameterCount]);
+}
 
 /**
  * State, numbers and further vectors of a call as feeds. Throws MODEL_PARAMETERS_MISMATCH and
@@ -73,52 +73,52 @@ export function stateFeeds(
   manifest: TrainingManifest,
   call: TrainingCall,
 ): Record<string, RuntimeTensor> {
-    const { trainableCount, slots, hyperparameters } = manifest;
-    if (call.slots.length !== slots.length * trainableCount) {
-      throw new MedleyError(
-        'MODEL_PARAMETERS_MISMATCH',
-        `${call.slots.length} slot values given, ${slots.length * trainableCount} wanted`,
-      );
-    }
-    const feeds: Record<string, RuntimeTensor> = {
-      parameters: parameterFeed(manifest, call.parameters),
-      ...vectorFeeds(manifest, call),
-    };
-    slots.forEach((name, i) => {
-      feeds[name] = slotOf(call, i, trainableCount);
-    });
-    for (const name of Object.keys(call.hyperparameters ?? {})) {
-      if (!Object.hasOwn(hyperparameters, name)) {
-        throw new MedleyError(
-          'TRAINING_OPTIONS_INVALID',
-          `the optimizer has no "${name}" that can be changed`,
-        );
-      }
-    }
-    const numbers = {
-      ...hyperparameters,
-      ...call.hyperparameters,
-      learning_rate: call.learningRate,
-    };
-    checkPrivacy(manifest, numbers);
-    for (const [name, value] of Object.entries(numbers)) {
-      if (!Number.isFinite(value))
-        throw new MedleyError('TRAINING_OPTIONS_INVALID', `${name} must be finite`);
-      feeds[name] = { dtype: 'float64', dims: [], data: Float64Array.of(value) };
-    }
-    if (!Number.isSafeInteger(call.stepCount) || call.stepCount < 0) {
+  const { trainableCount, slots, hyperparameters } = manifest;
+  if (call.slots.length !== slots.length * trainableCount) {
+    throw new MedleyError(
+      'MODEL_PARAMETERS_MISMATCH',
+      `${call.slots.length} slot values given, ${slots.length * trainableCount} wanted`,
+    );
+  }
+  const feeds: Record<string, RuntimeTensor> = {
+    parameters: parameterFeed(manifest, call.parameters),
+    ...vectorFeeds(manifest, call),
+  };
+  slots.forEach((name, i) => {
+    feeds[name] = slotOf(call, i, trainableCount);
+  });
+  for (const name of Object.keys(call.hyperparameters ?? {})) {
+    if (!Object.hasOwn(hyperparameters, name)) {
       throw new MedleyError(
         'TRAINING_OPTIONS_INVALID',
-        'stepCount must count the updates done before',
+        `the optimizer has no "${name}" that can be changed`,
       );
     }
-    feeds['step_count'] = {
-      dtype: 'int64',
-      dims: [],
-      data: BigInt64Array.of(BigInt(call.stepCount)),
-    };
-    return feeds;
   }
+  const numbers = {
+    ...hyperparameters,
+    ...call.hyperparameters,
+    learning_rate: call.learningRate,
+  };
+  checkPrivacy(manifest, numbers);
+  for (const [name, value] of Object.entries(numbers)) {
+    if (!Number.isFinite(value))
+      throw new MedleyError('TRAINING_OPTIONS_INVALID', `${name} must be finite`);
+    feeds[name] = { dtype: 'float64', dims: [], data: Float64Array.of(value) };
+  }
+  if (!Number.isSafeInteger(call.stepCount) || call.stepCount < 0) {
+    throw new MedleyError(
+      'TRAINING_OPTIONS_INVALID',
+      'stepCount must count the updates done before',
+    );
+  }
+  feeds['step_count'] = {
+    dtype: 'int64',
+    dims: [],
+    data: BigInt64Array.of(BigInt(call.stepCount)),
+  };
+  return feeds;
+}
 
 /** What an update gives, with `last` beside it: fresh, or in the vectors of `into`. */
 export function stateFetches(

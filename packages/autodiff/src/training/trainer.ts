@@ -158,7 +158,12 @@ export class Trainer {
     const weights = floats(weightsOf(call.sampleWeights, rows.count), [rows.count]);
     const session = await this.#session('step');
     const noise = noiseFeed(this.manifest, call.noise);
-    const feeds = { ...stateFeeds(this.manifest, state), ...rows.feeds, sample_weights: weights, ...noise };
+    const feeds = {
+      ...stateFeeds(this.manifest, state),
+      ...rows.feeds,
+      sample_weights: weights,
+      ...noise,
+    };
     const isPrivate = this.manifest.privacy !== undefined;
     const results = await session.run(feeds, ['gradient', 'loss', ...(isPrivate ? ['norms'] : [])]);
     const loss = (results['loss']!.data as Float32Array)[0]!;
