@@ -1,4 +1,12 @@
-import { documentHash, MedleyError, permutation, seededRng, sha256, toHex } from '@medley/kit';
+import {
+  documentHash,
+  MedleyError,
+  permutation,
+  seededRng,
+  sha256,
+  toHex,
+  uniformInt,
+} from '@medley/kit';
 import { initialParameters } from '../inspect.ts';
 import { buildTraining } from '../training/build.ts';
 import type { TensorInput } from '../training/feed.ts';
@@ -120,6 +128,7 @@ async function descend({ trainer, flags, training, validation, start, watch }: D
       ...training,
       batchSize: flags.batch,
       learningRate: flags.lr,
+      ...chanceOf(trainer.manifest, flags.seed),
       orders: ordersFrom(start.stepCount),
     },
     { ...watch, onEpoch },
@@ -153,6 +162,12 @@ async function descend({ trainer, flags, training, validation, start, watch }: D
       best = { validation: judged, at: epoch, parameters: now.state.parameters.slice() };
     return epoch - best.at < flags.patience;
   }
+}
+
+/** The number that Dropout's masks follow from, where the model has any. */
+function chanceOf({ hyperparameters }: TrainingManifest, seed: string) {
+  if (!Object.hasOwn(hyperparameters, 'seed')) return {};
+  return { hyperparameters: { seed: uniformInt(seededRng(`${seed} dropout`), 2 ** 32) } };
 }
 
 /** Mean loss of rows, a part at a time. */

@@ -2,7 +2,8 @@ import { MedleyError, sha256, toHex } from '@medley/kit';
 import { placeAlone } from '../alone.ts';
 import { isFloat } from '../graph/dtype.ts';
 import type { Value } from '../graph/graph.ts';
-import { inferenceForm, trainingForm, type RunningVariance } from '../graph/mode.ts';
+import { repeatable } from '../graph/chance.ts';
+import { inferenceForm, trainingForm } from '../graph/mode.ts';
 import { shapeText, type Shape } from '../graph/shape.ts';
 import { OPSET, writeModel } from '../file/writer.ts';
 import { lossOf, lossRecord } from '../loss/registry.ts';
@@ -67,7 +68,7 @@ export function planTraining(bytes: Uint8Array, options: TrainingOptions): Graph
   const inputs = model.graph.inputs.map(dataSpec);
   const labels = { name: 'labels', dtype: loss.labelDtype, shape: labelShape };
   const base: Plan = {
-    ...formsOf(model, options.runningVariance ?? 'torch'),
+    ...formsOf(model, options),
     loss,
     optimizer,
     output: output.name,
@@ -96,19 +97,28 @@ export function planTraining(bytes: Uint8Array, options: TrainingOptions): Graph
     ...(options.clip === undefined ? {} : { clip: options.clip }),
     ...(optimizer.vectors === undefined ? {} : { vectors: optimizer.vectors }),
     ...record,
-    hyperparameters: { ...optimizer.hyperparameters, ...numbers },
+    hyperparameters: {
+      ...optimizer.hyperparameters,
+      ...(base.isRandom === true ? { seed: 0 } : {}),
+      ...numbers,
+    },
     feeds: inputs.map(({ name }) => `input:${name}`),
   };
   return { ...base, ...clipping, manifest };
 }
 
-/** The graph that learns and the one that only looks, over the same weights. */
+/**
+ * The graph that learns and the one that only looks, over the same weights. Clipping by example looks
+ * for operators that keep rows apart, so Dropout stays there what it is.
+ */
 function formsOf(
   model: Model,
-  variance: RunningVariance,
-): Pick<Plan, 'model' | 'training' | 'inference'> {
-  const training = trainingForm(model.graph, variance);
-  return { model, training, inference: inferenceForm(model.graph) };
+  options: TrainingOptions,
+): Pick<Plan, 'model' | 'training' | 'inference' | 'isRandom'> {
+  const training = trainingForm(model.graph, options.runningVariance ?? 'torch');
+  const masked = options.privacy === undefined ? repeatable(training, model.constants) : undefined;
+  const inference = inferenceForm(model.graph);
+  return { model, training: masked ?? training, inference, isRandom: masked !== undefined };
 }
 
 /** The output to train on, with its inferred shape, once every node on the way is known to be supported. */

@@ -2,6 +2,7 @@ import { differentiate } from '../differentiate.ts';
 import type { Builder } from '../graph/builder.ts';
 import { bufferUpdates } from '../buffers.ts';
 import type { Graph, Value } from '../graph/graph.ts';
+import { KEY, noKey } from '../graph/chance.ts';
 import { place } from '../graph/place.ts';
 import type { Shape } from '../graph/shape.ts';
 import type { Loss } from '../loss/loss.ts';
@@ -26,6 +27,8 @@ export interface Plan {
   readonly outputShape: Shape;
   /** How gradients are clipped by example; absent where they are not. */
   readonly clipping?: ClippingMethod;
+  /** True when the training graph reads a key; the hyperparameter `seed` decides it. */
+  readonly isRandom?: boolean;
 }
 
 /** The values a forward pass is fed with. */
@@ -37,6 +40,8 @@ export interface Batch {
   readonly labels: Value;
   /** [rows] */
   readonly weights: Value;
+  /** What the masks of Dropout follow from, a uint32 scalar; see `repeatable`. */
+  readonly key?: Value | undefined;
 }
 
 /** The state an update moves on. */
@@ -74,6 +79,7 @@ export function forward(b: Builder, plan: Plan, graph: Graph, batch: Batch) {
   const parameters = unpack(b, model, batch.parameters);
   const bound = new Map(batch.inputs);
   model.parameters.forEach(({ name }, i) => bound.set(name, parameters[i]!));
+  if (plan.isRandom === true) bound.set(KEY, batch.key ?? noKey(b));
   const placed = place(b, graph, model.constants, bound);
   const output = b.adopt({ ...placed.values.get(plan.output)!, shape: plan.outputShape });
   const mark = b.nodes.length;
@@ -92,7 +98,7 @@ export function forward(b: Builder, plan: Plan, graph: Graph, batch: Batch) {
 export function update(b: Builder, plan: Plan, batch: Batch, state: State) {
   const { gradient, loss, buffers, norms } =
     plan.clipping === undefined
-      ? meanGradient(b, plan, batch)
+      ? meanGradient(b, plan, { ...batch, key: state.numbers['random_key'] })
       : privateGradient(b, plan, batch, state);
   const before = trainableOf(b, plan.model, batch.parameters);
   const sizes = movedParameters(plan.model.parameters).map(({ count }) => count);

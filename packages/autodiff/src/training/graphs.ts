@@ -1,4 +1,5 @@
 import { Builder } from '../graph/builder.ts';
+import { keyOf } from '../graph/chance.ts';
 import type { Graph, Value } from '../graph/graph.ts';
 import type { Dim } from '../graph/shape.ts';
 import { boolTensor, intTensor } from '../graph/tensor.ts';
@@ -56,7 +57,7 @@ export function stepGraph(plan: GraphPlan): Graph {
   const b = new Builder(infer);
   b.reserve([...nextNames(plan), 'gradient', 'loss', 'norms']);
   const { parameters, stepCount, ...state } = stateInputs(b, plan, []);
-  const numbers = plan.optimizer.numbers(b, state.hyper, updateNumber(b, stepCount));
+  const numbers = numbersOf(b, plan, state.hyper, updateNumber(b, stepCount));
   const data = dataInputs(b, plan);
   const weights = b.input('sample_weights', 'float32', [plan.manifest.labels.shape[0]!]);
   const noise = noiseInput(b, plan, [plan.manifest.trainableCount]);
@@ -68,6 +69,13 @@ export function stepGraph(plan: GraphPlan): Graph {
     b.named(next.loss, 'loss'),
     ...(next.norms === undefined ? [] : [b.named(next.norms, 'norms')]),
   ]);
+}
+
+/** The optimizer's numbers, and the key of the update where the graph reads one. */
+function numbersOf(b: Builder, plan: GraphPlan, hyper: Numbers, t: Value): Numbers {
+  const numbers = plan.optimizer.numbers(b, hyper, t);
+  if (plan.isRandom !== true) return numbers;
+  return { ...numbers, random_key: b.adopt({ ...keyOf(b, hyper['seed']!, t), shape: t.shape }) };
 }
 
 /** The number of the update after `stepCount` others, from 1, float64. */
@@ -106,7 +114,7 @@ export function epochGraph(plan: GraphPlan): Graph {
   const range = b.op('Range', [scalarInt(b, 0), steps, scalarInt(b, 1)]);
   const t = updateNumber(b, b.op('Add', [range, stepCount]));
   // Made for all updates at once, so that the loop only reads them.
-  const numbers = plan.optimizer.numbers(b, hyper, b.adopt({ ...t, shape: ['steps'] }));
+  const numbers = numbersOf(b, plan, hyper, b.adopt({ ...t, shape: ['steps'] }));
   const outer = { orders, rowWeights, data, hyper, numbers, vectors, ...noise };
   const body = loopBody(plan, b, outer);
   const carried = [parameters, ...slots];
