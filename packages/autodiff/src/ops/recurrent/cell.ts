@@ -1,10 +1,11 @@
 import type { Builder } from '../../graph/builder.ts';
 import type { Value } from '../../graph/graph.ts';
+import type { Maybe } from '../../graph/infer.ts';
 import type { Activation } from './activations.ts';
 
 /** One direction of a recurrent node, with what does not change from step to step. */
 export interface Direction {
-  /** Recurrent weights, transposed: [hidden, gates·hidden]. */
+  /** Recurrent weights, [gates·hidden, hidden]. */
   readonly recurrent: Value;
   /** Bias of the recurrent part where it is not simply added to the input's: [gates·hidden]. */
   readonly bias: Value | undefined;
@@ -41,12 +42,16 @@ function parts(b: Builder, value: Value, sizes: readonly number[], axis: number)
     : b.many('Split', [value, b.ints(sizes)], { axis }, sizes.length);
 }
 
+/** x + h·Wᵀ as one node. */
+const product = (b: Builder, h: Value, w: Value, x: Maybe): Value =>
+  b.op('Gemm', x === undefined ? [h, w] : [h, w, x], { transB: 1 });
+
 const clipper =
   ({ clip }: Setting) =>
   (b: Builder, x: Value): Value =>
     clip === 0 ? x : b.op('Clip', [x, b.scalar(-clip, x), b.scalar(clip, x)]);
 
-/** h′ = f(x + h·R) */
+/** h′ = f(x + h·Rᵀ) */
 const rnn: Cell = {
   gates: 1,
   states: 1,
@@ -55,7 +60,7 @@ const rnn: Cell = {
   open: (_, d, s) => {
     const bounded = clipper(s);
     return (b, x, [h]) => {
-      const sum = b.op('Add', [b.op('MatMul', [h, d.recurrent]), x]);
+      const sum = product(b, h!, d.recurrent, x);
       return [d.activations[0]!(b, bounded(b, sum))];
     };
   },
@@ -72,22 +77,22 @@ const gru: Cell = {
     const { hidden } = s;
     const sizes = [2 * hidden, hidden];
     const bounded = clipper(s);
-    const weights = s.isCoupled ? [d.recurrent] : parts(outer, d.recurrent, sizes, 1);
-    const bias = d.bias && parts(outer, d.bias, sizes, 0)[1];
+    const weights = s.isCoupled ? [d.recurrent] : parts(outer, d.recurrent, sizes, 0);
     const blend = (b: Builder, n: Value, z: Value, h: Value): Value =>
       b.op('Add', [n, b.op('Mul', [z, b.op('Sub', [h, n])])]);
     return (b, x, [h]) => {
       const [xGates, xNew] = parts(b, x, sizes, -1);
-      const product = b.op('MatMul', [h, weights[0]]);
-      const [hGates, hLinear] = s.isCoupled ? parts(b, product, sizes, -1) : [product];
-      const gates = f(b, bounded(b, b.op('Add', [hGates, xGates])));
-      const [z, r] = parts(b, gates, [hidden, hidden], -1);
-      const shifted = bias === undefined ? hLinear : b.op('Add', [hLinear, bias]);
-      const recurrent = s.isCoupled
-        ? b.op('Mul', [r, shifted])
-        : b.op('MatMul', [b.op('Mul', [r, h]), weights[1]]);
-      const n = g(b, bounded(b, b.op('Add', [recurrent, xNew])));
-      return [blend(b, n, z!, h!)];
+      const gates = (sum: Value): readonly Value[] =>
+        parts(b, f(b, bounded(b, sum)), [hidden, hidden], -1);
+      if (!s.isCoupled) {
+        const [z, r] = gates(product(b, h!, weights[0]!, xGates));
+        const sum = product(b, b.op('Mul', [r, h]), weights[1]!, xNew);
+        return [blend(b, g(b, bounded(b, sum)), z!, h!)];
+      }
+      const [hGates, hNew] = parts(b, product(b, h!, weights[0]!, d.bias), sizes, -1);
+      const [z, r] = gates(b.op('Add', [hGates, xGates]));
+      const sum = b.op('Add', [b.op('Mul', [r, hNew]), xNew]);
+      return [blend(b, g(b, bounded(b, sum)), z!, h!)];
     };
   },
 };
@@ -110,7 +115,7 @@ const lstm: Cell = {
     const peeped = (b: Builder, x: Value, c: Value, at: number): Value =>
       f(b, bounded(b, b.op('Add', [x, b.op('Mul', [c, peep![at]])])));
     return (b, x, [before, c]) => {
-      const sum = b.op('Add', [b.op('MatMul', [before, d.recurrent]), x]);
+      const sum = product(b, before!, d.recurrent, x);
       if (peep === undefined) {
         const [gates, news] = parts(b, bounded(b, sum), [3 * hidden, hidden], -1);
         const [i, o, forget] = parts(b, f(b, gates!), [hidden, hidden, hidden], -1);

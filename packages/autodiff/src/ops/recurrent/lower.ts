@@ -60,13 +60,18 @@ export function lower(c: LowerContext): readonly Maybe[] {
   const split = (value: Maybe): readonly Maybe[] =>
     value === undefined ? reversed.map(() => undefined) : along(b, value, reversed.length);
   const [ws, rs, biases, peepholes] = [w, r, bias, initial[2]].map(split);
-  const starts = initial.slice(0, cell.states).map(split);
+  const batch = dims(steps)[1]!;
+  const starts = initial
+    .slice(0, cell.states)
+    .map((value) =>
+      split(value).map((state) => state && b.adopt({ ...state, shape: [batch, form.hidden] })),
+    );
   const rest = firstStates(b, steps, form, starts.flat());
   const mask = lengths && maskOf(b, steps, lengths);
   const each = reversed.map((isReversed, d) => {
     const { input, recurrent } = biasesOf(b, form, biases![d]);
     const direction = {
-      recurrent: b.op('Transpose', [rs![d]], { perm: [1, 0] }),
+      recurrent: rs![d]!,
       bias: recurrent,
       peepholes: peepholes![d],
       activations: functions.slice(d * cell.activations.length, (d + 1) * cell.activations.length),
@@ -124,18 +129,14 @@ function projected(b: Builder, x: Value, w: Value, bias: Maybe, { cell, hidden }
   return b.adopt({ ...b.op('Reshape', [gates, sizes]), shape: [time!, batch!, width] });
 }
 
-/** Both biases as one, except for the part that a GRU adds before its reset gate. */
+/** Both biases as one, except where a GRU adds one before its reset gate. */
 function biasesOf(b: Builder, form: Form, bias: Maybe): { input: Maybe; recurrent: Maybe } {
   if (bias === undefined) return { input: undefined, recurrent: undefined };
   const width = form.cell.gates * form.hidden;
   const [w, r] = b.many('Split', [bias, b.ints([width, width])], { axis: 0 }, 2);
   if (!(form.cell === CELLS['GRU'] && form.isCoupled))
     return { input: b.op('Add', [w, r]), recurrent: undefined };
-  const sizes = b.ints([2 * form.hidden, form.hidden]);
-  const [gates] = b.many('Split', [r, sizes], { axis: 0 }, 2);
-  const zeros = b.op('Expand', [b.scalar(0, r), b.ints([form.hidden])]);
-  const padded = b.op('Concat', [gates, zeros], { axis: 0 });
-  return { input: b.op('Add', [w, padded]), recurrent: r };
+  return { input: w, recurrent: r };
 }
 
 /** Makes zeros, [batch, hidden], when a first state is missing. */
