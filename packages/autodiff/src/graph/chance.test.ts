@@ -64,7 +64,7 @@ describe('Dropout in training', () => {
     ];
     for (const [i, mask] of masks.entries())
       for (const other of masks.slice(i + 1)) {
-        const equal = [...mask].filter((bit, k) => bit === other[k]).length;
+        const equal = Array.from(mask).filter((bit, k) => bit === other[k]).length;
         // n = 4000 fair coins: beyond 5 standard deviations (158) once in 1.7 million.
         expect(Math.abs(equal - WIDTH / 2)).toBeLessThan(158);
       }
