@@ -62,7 +62,10 @@ export class Session {
 
   readonly #watch: ((inputs: Tensors, outputs: Tensors) => void) | undefined;
 
-  private constructor(session: InferenceSession, watch?: (inputs: Tensors, outputs: Tensors) => void) {
+  private constructor(
+    session: InferenceSession,
+    watch?: (inputs: Tensors, outputs: Tensors) => void,
+  ) {
     this.#session = session;
     this.#watch = watch;
   }

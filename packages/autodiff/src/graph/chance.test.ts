@@ -42,7 +42,7 @@ describe('Dropout in training', () => {
     const epoch = await trainer.epoch(call);
     const again = await (await opened(model(0.3, 2))).trainer.epoch(call);
     expect(again).toEqual(epoch);
-    let state = { ...call, losses: new Float32Array() };
+    let state = { ...call, losses: new Float32Array() as Float32Array };
     for (let i = 0; i < 3; i++) {
       const one = { ...state, order: Int32Array.of(i) };
       state = { ...state, ...(await trainer.epoch(one)) };

@@ -17,7 +17,10 @@ const SPREAD = 0x9e3779b9;
  * element by integer hashing, where the operator's own generator would go on from run to run: the same
  * key gives the same mask, in one run or in several. Undefined where there is no such Dropout.
  */
-export function repeatable(graph: Graph, constants: ReadonlyMap<string, Tensor>): Graph | undefined {
+export function repeatable(
+  graph: Graph,
+  constants: ReadonlyMap<string, Tensor>,
+): Graph | undefined {
   const tensorOf = (name: string): Tensor | undefined =>
     graph.initializers.get(name) ?? constants.get(name);
   const isOn = ({ op, domain, inputs }: Node): boolean =>
@@ -48,7 +51,10 @@ export function keyOf(b: Builder, seed: Value, t: Value): Value {
       const high = b.op('BitShift', [x, number(shift)], { direction: 'RIGHT' });
       x = b.op('Mul', [b.op('BitwiseXor', [x, high]), number(factor)]);
     }
-    return b.op('BitwiseXor', [x, b.op('BitShift', [x, number(MIX.shift)], { direction: 'RIGHT' })]);
+    return b.op('BitwiseXor', [
+      x,
+      b.op('BitShift', [x, number(MIX.shift)], { direction: 'RIGHT' }),
+    ]);
   };
   return mixed(b.op('Add', [mixed(word(seed)), word(t)]));
 }

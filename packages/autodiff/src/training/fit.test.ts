@@ -1,5 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { ManualClock, isMedleyError, permutation, seededRng, systemClock, uniformReal } from '@medley/kit';
+import {
+  ManualClock,
+  isMedleyError,
+  permutation,
+  seededRng,
+  systemClock,
+  uniformReal,
+} from '@medley/kit';
 import { initialParameters } from '../inspect.ts';
 import { buildMlp } from '../mlp.ts';
 import type { RunRecord } from '../session.ts';
