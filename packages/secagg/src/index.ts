@@ -32,10 +32,18 @@ export {
   type CoordinatorState,
 } from './coordinator/state.ts';
 export { deserializeCoordinator, serializeCoordinator } from './coordinator/stored.ts';
-export { planUnmask, removeMasks, type Blame, type UnmaskPlan } from './coordinator/unmask.ts';
+export {
+  counterMasks,
+  planUnmask,
+  removeMasks,
+  type Blame,
+  type UnmaskPlan,
+} from './coordinator/unmask.ts';
 export { BOX_BYTES } from './crypto/boxes.ts';
 export { verifyIdentity, type IdentitySigner } from './crypto/keys.ts';
-export { applyMask } from './crypto/masks.ts';
+export { threadMasker, type Masker } from './crypto/masker.ts';
+export { applyMask, applyMasks, type Mask } from './crypto/masks.ts';
+export { createMasker } from './crypto/pool.ts';
 export {
   decodeReceipt,
   makeReceipt,
@@ -57,7 +65,7 @@ export {
   type Slot,
   type VectorLayout,
 } from './session.ts';
-export { mask, type MaskedVector } from './silo/mask.ts';
+export { mask, maskWith, type MaskedVector } from './silo/mask.ts';
 export { confirm, release } from './silo/release.ts';
 export { advertise, share } from './silo/share.ts';
 export {

@@ -1,15 +1,31 @@
 import { MedleyError, sha256 } from '@medley/kit';
+import { threadLanes } from './lanes.ts';
 
 /** Adds `words` into `target`, coordinate by coordinate mod 2^32. Throws SECAGG_LENGTH. */
 export function addInto(target: Uint32Array, words: Uint32Array): void {
   checkSameLength(target, words);
-  for (let i = 0; i < target.length; i++) target[i] = (target[i]! + words[i]!) >>> 0;
+  inPieces(target, words, threadLanes().add);
 }
 
 /** Subtracts `words` from `target` in place, mod 2^32. Throws SECAGG_LENGTH. */
 export function subtractFrom(target: Uint32Array, words: Uint32Array): void {
   checkSameLength(target, words);
-  for (let i = 0; i < target.length; i++) target[i] = (target[i]! - words[i]!) >>> 0;
+  inPieces(target, words, threadLanes().subtract);
+}
+
+function inPieces(
+  target: Uint32Array,
+  words: Uint32Array,
+  apply: (words: Uint8Array) => void,
+): void {
+  const { piece } = threadLanes();
+  const [to, from] = [vectorBytes(target), vectorBytes(words)];
+  for (let at = 0; at < to.length; at += piece.length) {
+    const part = to.subarray(at, at + piece.length);
+    piece.set(part);
+    apply(from.subarray(at, at + part.length));
+    part.set(piece.subarray(0, part.length));
+  }
 }
 
 /**

@@ -1,6 +1,6 @@
 import { MedleyError, equalBytes } from '@medley/kit';
 import { x25519Agreement, x25519Public } from '../crypto/keys.ts';
-import { applyMask, pairMaskKey, pairSign, selfMaskKey } from '../crypto/masks.ts';
+import { applyMasks, pairMaskKey, pairSign, selfMaskKey, type Mask } from '../crypto/masks.ts';
 import type { SessionTerms } from '../session.ts';
 import { seedCommitment } from '../wire/frame.ts';
 import { recoverSecret, rememberedCoefficients, type Helper } from './recover.ts';
@@ -11,7 +11,7 @@ export interface UnmaskPlan {
   /** Key of the self mask of each member of U2, by index; each was added once. */
   readonly seedKeys: ReadonlyMap<number, Uint8Array>;
   /** Keys of the masks shared with dropped silos, with the sign with which each stands in the sum. */
-  readonly pairMasks: readonly { readonly key: Uint8Array; readonly sign: 1 | -1 }[];
+  readonly pairMasks: readonly Mask[];
   readonly blamed: readonly Blame[];
 }
 
@@ -104,14 +104,19 @@ function fits(
   return advertised !== undefined && equalBytes(advertised, x25519Public(secret));
 }
 
+/** The masks that take those of the plan out again. */
+export function counterMasks({ seedKeys, pairMasks }: UnmaskPlan): readonly Mask[] {
+  return [
+    ...Array.from(seedKeys.values(), (key): Mask => ({ key, sign: -1 })),
+    ...pairMasks.map(({ key, sign }): Mask => ({ key, sign: sign === 1 ? -1 : 1 })),
+  ];
+}
+
 /**
  * Takes every mask of the plan out of `sum` (Σ of the survivors' masked vectors, mod 2^32), in
  * place; what remains is the sum of the encoded vectors.
  * @param firstWord where `sum` starts in the whole vector, a multiple of 4, to work in pieces.
  */
 export function removeMasks(sum: Uint32Array, plan: UnmaskPlan, firstWord = 0): void {
-  for (const key of plan.seedKeys.values()) applyMask(sum, key, -1, firstWord);
-  for (const { key, sign } of plan.pairMasks) {
-    applyMask(sum, key, sign === 1 ? -1 : 1, firstWord);
-  }
+  applyMasks(sum, counterMasks(plan), firstWord);
 }

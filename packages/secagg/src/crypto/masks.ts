@@ -1,9 +1,12 @@
 import { createCipheriv, hkdfSync } from 'node:crypto';
 import { MedleyError, utf8 } from '@medley/kit';
-import { requireLittleEndian } from '../arithmetic/ring.ts';
+import { PIECE_WORDS, threadLanes } from '../arithmetic/lanes.ts';
+import { vectorBytes } from '../arithmetic/ring.ts';
 
-/** Keystream produced at a time: 64 KiB, which stays in the cache. */
-const CHUNK_WORDS = 16_384;
+/** What is encrypted to get the keystream itself. Never written to. */
+const ZEROS = new Uint8Array(4 * PIECE_WORDS);
+/** Ciphers open at a time: bounds memory when thousands of masks are taken out of one sum. */
+const MOST_STREAMS = 256;
 const WORDS_PER_BLOCK = 4;
 
 /** What a derived key is for; part of HKDF's info, so that no key serves twice. */
@@ -38,28 +41,43 @@ export function pairSign(me: number, peer: number): 1 | -1 {
   return peer < me ? 1 : -1;
 }
 
+/** One mask: the keystream of `key`, added (`sign` 1) or subtracted (−1). One key is for one mask only. */
+export interface Mask {
+  /** 32 bytes. */
+  readonly key: Uint8Array;
+  readonly sign: 1 | -1;
+}
+
 /**
- * Adds (`sign` 1) or subtracts (−1) the keystream of `key` into `target`, mod 2^32, in place. The
- * stream is AES-256-CTR from a zero counter, read as little-endian words; one key is used for one
- * mask only.
+ * Applies masks to `target`, mod 2^32, in place. A mask's stream is AES-256-CTR from a zero counter,
+ * read as little-endian words. Each piece of the target is read and written once for all masks.
  *
  * @param firstWord where `target` starts in the whole vector, a multiple of 4, so that a vector can
  *   be masked in pieces.
  * Throws SECAGG_LENGTH, SECAGG_PLATFORM.
  */
-export function applyMask(target: Uint32Array, key: Uint8Array, sign: 1 | -1, firstWord = 0): void {
-  requireLittleEndian();
-  const cipher = createCipheriv('aes-256-ctr', key, counterAt(firstWord));
-  const zeros = new Uint8Array(4 * Math.min(CHUNK_WORDS, target.length));
-  for (let start = 0; start < target.length; start += CHUNK_WORDS) {
-    const count = Math.min(CHUNK_WORDS, target.length - start);
-    const words = asWords(cipher.update(zeros.subarray(0, 4 * count)));
-    if (sign === 1) {
-      for (let i = 0; i < count; i++) target[start + i] = (target[start + i]! + words[i]!) >>> 0;
-    } else {
-      for (let i = 0; i < count; i++) target[start + i] = (target[start + i]! - words[i]!) >>> 0;
+export function applyMasks(target: Uint32Array, masks: readonly Mask[], firstWord = 0): void {
+  const bytes = vectorBytes(target);
+  const counter = counterAt(firstWord);
+  const { piece, add, subtract } = threadLanes();
+  for (let first = 0; first < masks.length; first += MOST_STREAMS) {
+    const streams = masks.slice(first, first + MOST_STREAMS).map(({ key, sign }) => ({
+      cipher: createCipheriv('aes-256-ctr', key, counter),
+      apply: sign === 1 ? add : subtract,
+    }));
+    for (let at = 0; at < bytes.length; at += piece.length) {
+      const part = bytes.subarray(at, at + piece.length);
+      const zeros = ZEROS.subarray(0, part.length);
+      piece.set(part);
+      for (const { cipher, apply } of streams) apply(cipher.update(zeros));
+      part.set(piece.subarray(0, part.length));
     }
   }
+}
+
+/** {@link applyMasks} of a single mask. */
+export function applyMask(target: Uint32Array, key: Uint8Array, sign: 1 | -1, firstWord = 0): void {
+  applyMasks(target, [{ key, sign }], firstWord);
 }
 
 function counterAt(firstWord: number): Uint8Array {
@@ -69,9 +87,4 @@ function counterAt(firstWord: number): Uint8Array {
   const block = new Uint8Array(16);
   new DataView(block.buffer).setBigUint64(8, BigInt(firstWord / WORDS_PER_BLOCK));
   return block;
-}
-
-function asWords(bytes: Uint8Array): Uint32Array {
-  const aligned = bytes.byteOffset % 4 === 0 ? bytes : new Uint8Array(bytes);
-  return new Uint32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / 4);
 }

@@ -2,7 +2,8 @@ import { MedleyError, equalBytes, sha256 } from '@medley/kit';
 import { hashVector, vectorBytes } from '../arithmetic/ring.ts';
 import { openBox } from '../crypto/boxes.ts';
 import { x25519Agreement, type IdentitySigner } from '../crypto/keys.ts';
-import { applyMask, pairMaskKey, pairSign, selfMaskKey } from '../crypto/masks.ts';
+import type { Masker } from '../crypto/masker.ts';
+import { applyMasks, pairMaskKey, pairSign, selfMaskKey, type Mask } from '../crypto/masks.ts';
 import { layoutLength, quorum } from '../session.ts';
 import { plainHash, setHash } from '../wire/frame.ts';
 import {
@@ -38,6 +39,38 @@ export function mask(
   encoded: Uint32Array,
   signer: IdentitySigner,
 ): MaskedVector {
+  const prepared = prepareMask(state, delivery, encoded);
+  const masked = encoded.slice();
+  applyMasks(masked, prepared.masks);
+  return prepared.finish(masked, signer);
+}
+
+/** {@link mask} with the masks applied by `masker`, in its threads. Rejects with the same codes. */
+export async function maskWith(
+  masker: Masker,
+  state: SiloState,
+  delivery: ShareDelivery,
+  encoded: Uint32Array,
+  signer: IdentitySigner,
+): Promise<MaskedVector> {
+  const prepared = prepareMask(state, delivery, encoded);
+  const masked = masker.vector(encoded.length);
+  masked.set(encoded);
+  await masker.apply(masked, prepared.masks);
+  return prepared.finish(masked, signer);
+}
+
+interface PreparedMask {
+  readonly masks: readonly Mask[];
+  /** `masked` is the encoded vector with all the masks applied. */
+  finish(masked: Uint32Array, signer: IdentitySigner): MaskedVector;
+}
+
+function prepareMask(
+  state: SiloState,
+  delivery: ShareDelivery,
+  encoded: Uint32Array,
+): PreparedMask {
   const decoded = decodeShareDelivery(delivery);
   if (state.phase !== 'shared' && state.phase !== 'masked') throw outOfOrder('mask', state);
   if (encoded.length !== layoutLength(state.terms.layout)) {
@@ -50,28 +83,33 @@ export function mask(
   const commitment = plainHash(state.sid, state.me, state.auditSalt, vectorBytes(encoded));
   if (state.phase === 'masked') {
     checkRepeat(state, deliveryHash, commitment);
-    return { state, message: state.header, masked: maskVector(state, decoded.sharers, encoded) };
+    return {
+      masks: masksOf(state, decoded.sharers),
+      finish: (masked) => ({ state, message: state.header, masked }),
+    };
   }
   checkDelivery(state, decoded);
+  const { sharers } = decoded;
   const shares = openShares(state, decoded);
-  const masked = maskVector(state, decoded.sharers, encoded);
-  const unsigned = {
-    silo: state.me,
-    vectorHash: hashVector(masked),
-    sharersHash: setHash(state.sid, decoded.sharers),
-    plainHash: commitment,
-  };
-  const header = signed<MaskedHeader>(unsigned, maskedBytes(state.sid, unsigned), signer);
   const { terms, sid, me, maskPrivate, seed, auditSalt, adverts } = state;
-  const next: MaskedSilo = {
-    phase: 'masked',
-    ...{ terms, sid, me, maskPrivate, seed, auditSalt, adverts },
-    sharers: decoded.sharers,
-    deliveryHash,
-    ...shares,
-    header,
+  return {
+    masks: masksOf(state, sharers),
+    finish: (masked, signer) => {
+      const unsigned = {
+        silo: me,
+        vectorHash: hashVector(masked),
+        sharersHash: setHash(sid, sharers),
+        plainHash: commitment,
+      };
+      const header = signed<MaskedHeader>(unsigned, maskedBytes(sid, unsigned), signer);
+      const next: MaskedSilo = {
+        phase: 'masked',
+        ...{ terms, sid, me, maskPrivate, seed, auditSalt, adverts },
+        ...{ sharers, deliveryHash, ...shares, header },
+      };
+      return { state: next, message: header, masked };
+    },
   };
-  return { state: next, message: header, masked };
 }
 
 function checkRepeat(state: MaskedSilo, deliveryHash: Uint8Array, commitment: Uint8Array): void {
@@ -117,18 +155,14 @@ function openShares(
 }
 
 /** y = x + PRG(b) + Σ_{v<u} PRG(k_uv) − Σ_{v>u} PRG(k_uv) (Bonawitz et al. 2017, fig. 4, round 2). */
-function maskVector(
-  state: SharedSilo | MaskedSilo,
-  sharers: readonly number[],
-  encoded: Uint32Array,
-): Uint32Array {
+function masksOf(state: SharedSilo | MaskedSilo, sharers: readonly number[]): readonly Mask[] {
   const { sid, me, adverts } = state;
-  const masked = encoded.slice();
-  applyMask(masked, selfMaskKey(state.seed, sid, me), 1);
   const agree = x25519Agreement(state.maskPrivate);
-  for (const { silo, maskKey } of adverts) {
-    if (silo === me || !sharers.includes(silo)) continue;
-    applyMask(masked, pairMaskKey(agree(maskKey), sid, me, silo), pairSign(me, silo));
-  }
-  return masked;
+  const pairs = adverts
+    .filter(({ silo }) => silo !== me && sharers.includes(silo))
+    .map(({ silo, maskKey }) => ({
+      key: pairMaskKey(agree(maskKey), sid, me, silo),
+      sign: pairSign(me, silo),
+    }));
+  return [{ key: selfMaskKey(state.seed, sid, me), sign: 1 }, ...pairs];
 }
