@@ -1,10 +1,12 @@
 // npm run bench -- WHAT [options]: each WHAT is a module with HELP and main(args) → exit code.
 const BENCHES = {
+  secagg: '../services/aggregator/bench/secagg.mjs',
   train: '../packages/autodiff/bench/train.mjs',
 };
 
 const HELP = `npm run bench -- WHAT [options]
 
+  secagg  time and memory of one round of secure aggregation, in one process
   train   time and memory of one training step beside PyTorch and TensorFlow.js
 
 npm run bench -- WHAT --help tells the options.`;

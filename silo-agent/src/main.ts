@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { createInterface } from 'node:readline/promises';
 import { CommanderError } from 'commander';
 import {
@@ -10,6 +11,7 @@ import {
   systemClock,
   systemRng,
 } from '@medley/kit';
+import { createMasker } from '@medley/secagg';
 import { agentProgram } from './cli/program.ts';
 import { createLocalWork } from './training/thread.ts';
 
@@ -48,6 +50,7 @@ const program = agentProgram(
     logger: (level) => createLogger('medley-agent', level),
     ask,
     openWork: () => createLocalWork({ clock: systemClock }),
+    openMasker: () => createMasker({ threads: availableParallelism() }),
     clock: systemClock,
     rng: systemRng,
     interrupted: interrupted.signal,

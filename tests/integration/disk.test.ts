@@ -154,6 +154,7 @@ describe('the aggregator’s disk', () => {
         },
         logger: { ...silentLogger, info },
         processes: { pid, isAlive: (other) => other === 7 },
+        threads: 1,
         stopped,
       });
       return { served, listening, stop: () => stop() };

@@ -20,6 +20,7 @@ import {
   utf8,
 } from '@medley/kit';
 import { logKeyFromSeed } from '@medley/merkle';
+import { threadMasker } from '@medley/secagg';
 import {
   createCsr,
   createIdentity,
@@ -136,6 +137,7 @@ export class TestConsortium {
     const { keyPem, chainPem } = this.authority.issue('aggregator', 'aggregator');
     const store = await prismaStore(this.config.database, systemClock.nowMs());
     const aggregator = await createAggregator({
+      masker: threadMasker,
       config: this.config,
       clock: systemClock,
       rng: systemRng,

@@ -1,5 +1,6 @@
 import { CommanderError } from 'commander';
 import { createTerminal, MedleyError, silentLogger, systemClock, systemRng } from '@medley/kit';
+import { threadMasker } from '@medley/secagg';
 import { agentProgram } from '../../silo-agent/src/cli/program.ts';
 import type { CommandContext } from '../../silo-agent/src/cli/context.ts';
 import { honestWork } from './localWork.ts';
@@ -25,6 +26,7 @@ export async function callAgent(
     logger: () => silentLogger,
     ask: async () => undefined,
     openWork: () => honestWork(1),
+    openMasker: () => threadMasker,
     clock: systemClock,
     rng: systemRng,
     interrupted: new AbortController().signal,

@@ -2,6 +2,7 @@ import type { Clock, Logger, Rng } from '@medley/kit';
 import type { LogKey } from '@medley/merkle';
 import { spkiPin } from '@medley/pki';
 import { formatAddress, startServer, type RunningServer } from '@medley/rpc';
+import type { Masker } from '@medley/secagg';
 import { encodeEvent } from '@medley/trail';
 import type { Blobs } from './blob/blobs.ts';
 import type { AggregatorConfig } from './config.ts';
@@ -42,6 +43,8 @@ export interface AggregatorOptions {
   /** Stays the caller's to close, after the aggregator. */
   readonly store: Store;
   readonly blobs: Blobs;
+  /** Stays the caller's to close, after the aggregator. */
+  readonly masker: Masker;
   readonly keys: AggregatorKeys;
 }
 
@@ -57,7 +60,7 @@ export interface Aggregator {
  * LOG_CORRUPT, STORE_*, RPC_LISTEN_FAILED, RPC_TLS_REFUSED.
  */
 export async function createAggregator(options: AggregatorOptions): Promise<Aggregator> {
-  const { config, clock, rng, logger, store, blobs, keys } = options;
+  const { config, clock, rng, logger, store, blobs, masker, keys } = options;
   const { consortium, floors } = config;
   const { caPem, logKey: key } = keys;
   const ledger = await Ledger.open({ store, key, consortium, clock, encode: encodeEvent });
@@ -67,7 +70,7 @@ export async function createAggregator(options: AggregatorOptions): Promise<Aggr
   const presence = new Presence(clock, config);
   const { keepMaskedVectors } = config;
   const rounds = {
-    ...{ store, blobs, ledger, clock, logger, agreements, presence, changed },
+    ...{ store, blobs, masker, ledger, clock, logger, agreements, presence, changed },
     keepMaskedVectors,
   };
   const book = await RoundBook.load(rounds);

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import tls from 'node:tls';
 import { Command, CommanderError } from 'commander';
 import { createLogger, createTerminal, EXIT, processTable } from '@medley/kit';
@@ -38,7 +39,8 @@ Killing the process at any point loses nothing that was acknowledged: start it a
     const logger = createLogger('medley-aggregator', config.logLevel);
     // Paths and numbers only: secrets stand in files of their own.
     logger.info('configuration', { path: file, detail: JSON.stringify(config) });
-    await serve({ config, logger, processes: processTable(process), stopped });
+    const threads = availableParallelism();
+    await serve({ config, logger, processes: processTable(process), threads, stopped });
   });
 
 for (const command of [program, ...program.commands]) command.exitOverride();

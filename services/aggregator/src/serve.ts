@@ -6,6 +6,7 @@ import {
   type Logger,
   type ProcessTable,
 } from '@medley/kit';
+import { createMasker } from '@medley/secagg';
 import { createAggregator, publicEndpoints } from './app.ts';
 import { openBlobs } from './blob/blobs.ts';
 import type { AggregatorConfig } from './config.ts';
@@ -17,6 +18,8 @@ export interface ServeOptions {
   readonly config: AggregatorConfig;
   readonly logger: Logger;
   readonly processes: ProcessTable;
+  /** Cores that masks may be taken out on. */
+  readonly threads: number;
   /** Settles when it is time to stop. */
   readonly stopped: Promise<unknown>;
 }
@@ -26,14 +29,22 @@ export interface ServeOptions {
  * only one may. Throws AGGREGATOR_RUNNING, FILE_UNREADABLE, FILE_UNWRITABLE, CONFIG_INVALID, and as
  * `createAggregator` and `prismaStore` do.
  */
-export async function serve({ config, logger, processes, stopped }: ServeOptions): Promise<void> {
+export async function serve({
+  config,
+  logger,
+  processes,
+  threads,
+  stopped,
+}: ServeOptions): Promise<void> {
   const keys = await readKeys(config);
   const lock = await takeLock(`${config.database}.lock`, processes, 'AGGREGATOR_RUNNING');
   try {
     const store = await prismaStore(config.database, systemClock.nowMs());
+    const masker = createMasker({ threads });
     try {
       const blobs = await openBlobs(config.blobs, systemRng);
-      const parts = { config, clock: systemClock, rng: systemRng, logger, store, blobs, keys };
+      const system = { clock: systemClock, rng: systemRng };
+      const parts = { ...system, config, logger, store, blobs, masker, keys };
       const aggregator = await createAggregator(parts);
       const endpoints = { ...publicEndpoints(config, aggregator), pid: processes.pid };
       await writeDurably(config.endpointsFile, `${JSON.stringify(endpoints)}\n`);
@@ -42,6 +53,7 @@ export async function serve({ config, logger, processes, stopped }: ServeOptions
       logger.info('stopping');
       await aggregator.close();
     } finally {
+      await masker.close();
       await store.close();
     }
   } finally {

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { Clock, Logger, LogLevel, ProcessTable, Rng, Terminal } from '@medley/kit';
+import type { Masker } from '@medley/secagg';
 import type { LocalWork } from '../training/work.ts';
 
 /** What every command gets from main.ts, and nothing else of the process. */
@@ -13,6 +14,8 @@ export interface CommandContext {
   ask(question: string, signal: AbortSignal): Promise<string | undefined>;
   /** Local training in a thread of its own; the caller closes it. */
   openWork(): LocalWork;
+  /** Masks in threads of their own; the caller closes it. */
+  openMasker(): Masker;
   readonly clock: Clock;
   readonly rng: Rng;
   /** Aborted by the first Ctrl-C or SIGTERM. */

@@ -57,6 +57,7 @@ async function attend(
   const { client, keys, site, address } = await openConnection(home, clock);
   const logger = root.with({ silo: site.silo });
   const work = context.openWork();
+  const masker = context.openMasker();
   try {
     logger.info('agent starts', { address, detail: context.version });
     const agent = new Agent({
@@ -66,12 +67,13 @@ async function attend(
       messages: grpcMessages(client),
       decisions: async (study, signal) => (await client.getStudy({ study }, { signal })).signatures,
       attend: attendOver(client, context.version),
-      ...{ work, clock, rng, logger },
+      ...{ work, masker, clock, rng, logger },
     });
     await agent.run({ drain, stop, drainMs });
     logger.info('agent stops');
   } finally {
     await work.close();
+    await masker.close();
     client.close();
   }
 }

@@ -1,5 +1,6 @@
 import type { Clock, Logger, Rng } from '@medley/kit';
 import type { Identity } from '@medley/pki';
+import type { Masker } from '@medley/secagg';
 import type { AgentHome } from '../home.ts';
 import { checkPolicy, type SiteIdentity } from '../study/offer.ts';
 import { StudyFolder, type PinnedStudy } from '../study/folder.ts';
@@ -18,6 +19,7 @@ export interface RoundParts {
   /** Decisions on a study as the aggregator has them; verified here. */
   readonly decisions: (study: string, signal: AbortSignal) => Promise<readonly DecisionBytes[]>;
   readonly work: LocalWork;
+  readonly masker: Masker;
   readonly clock: Clock;
   readonly rng: Rng;
   readonly logger: Logger;

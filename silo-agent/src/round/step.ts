@@ -4,7 +4,7 @@ import {
   confirm,
   encodeVector,
   hashVector,
-  mask,
+  maskWith,
   release,
   share,
   type MaskedHeader,
@@ -107,7 +107,7 @@ async function maskVector(
   const { parts, seat, task, terms } = context;
   const values = await localValues(context);
   const encoded = encodeVector(terms.layout, values, parts.rng);
-  const done = mask(state, { sharers, boxes }, encoded, parts.identity);
+  const done = await maskWith(parts.masker, state, { sharers, boxes }, encoded, parts.identity);
   // The vector first: a crash in between leaves the state `shared`, under which nothing has been sent.
   await seat.sessions.saveVector(task.id, done.masked);
   await seat.sessions.save(done.state);

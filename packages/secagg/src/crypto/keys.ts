@@ -1,10 +1,5 @@
 import { createPrivateKey, createPublicKey, diffieHellman, verify } from 'node:crypto';
-import { MedleyError, concatBytes, fromHex } from '@medley/kit';
-
-// RFC 8410 section 4 and 7: the fixed DER around a raw 32-byte key.
-const X25519_PRIVATE = '302e020100300506032b656e04220420';
-const X25519_PUBLIC = '302a300506032b656e032100';
-const ED25519_PUBLIC = '302a300506032b6570032100';
+import { MedleyError } from '@medley/kit';
 
 const CURVE_PRIME = 2n ** 255n - 19n;
 /** u-coordinates of order 1, 2, 4 and 8 on Curve25519 and its twist, below the prime (RFC 7748 section 6.1). */
@@ -27,7 +22,7 @@ export function verifyIdentity(
   message: Uint8Array,
   signature: Uint8Array,
 ): boolean {
-  return verify(null, message, publicKey(ED25519_PUBLIC, identityKey), signature);
+  return verify(null, message, publicKey('Ed25519', identityKey), signature);
 }
 
 /** The raw X25519 public key of a raw private key (RFC 7748), 32 bytes each. */
@@ -46,7 +41,7 @@ export function x25519Agreement(privateKey: Uint8Array): (peerKey: Uint8Array) =
     let secret: Uint8Array;
     try {
       secret = new Uint8Array(
-        diffieHellman({ privateKey: own, publicKey: publicKey(X25519_PUBLIC, peerKey) }),
+        diffieHellman({ privateKey: own, publicKey: publicKey('X25519', peerKey) }),
       );
     } catch (cause) {
       throw new MedleyError('SECAGG_KEY_WEAK', 'key agreement failed', { cause });
@@ -64,15 +59,18 @@ export function isWeakKey(rawPublicKey: Uint8Array): boolean {
   return u >= CURVE_PRIME || SMALL_ORDER.includes(u);
 }
 
+// Raw keys enter as JSON Web Keys (RFC 8037), which takes about 8 µs where DER takes 80 to 360.
+
 function x25519PrivateKey(raw: Uint8Array) {
-  return createPrivateKey({ key: wrap(X25519_PRIVATE, raw), format: 'der', type: 'pkcs8' });
+  // The public half is not read for a private key, but must be a text.
+  const key = { kty: 'OKP', crv: 'X25519', x: '', d: base64url(raw) };
+  return createPrivateKey({ key, format: 'jwk' });
 }
 
-function publicKey(prefix: string, raw: Uint8Array) {
-  return createPublicKey({ key: wrap(prefix, raw), format: 'der', type: 'spki' });
+function publicKey(crv: 'X25519' | 'Ed25519', raw: Uint8Array) {
+  return createPublicKey({ key: { kty: 'OKP', crv, x: base64url(raw) }, format: 'jwk' });
 }
 
-function wrap(prefix: string, raw: Uint8Array): Buffer {
-  // The prefixes above are hex.
-  return Buffer.from(concatBytes(fromHex(prefix)!, raw));
+function base64url(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64url');
 }

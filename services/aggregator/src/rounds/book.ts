@@ -1,5 +1,5 @@
 import { MedleyError, toHex, type Clock, type Logger } from '@medley/kit';
-import type { SessionTerms } from '@medley/secagg';
+import type { Masker, SessionTerms } from '@medley/secagg';
 import { roundTerms } from '@medley/study';
 import type { Blobs } from '../blob/blobs.ts';
 import type { Change, Ledger } from '../log/ledger.ts';
@@ -22,6 +22,8 @@ export interface RoundParts {
   readonly logger: Logger;
   readonly agreements: Agreements;
   readonly presence: Presence;
+  /** Takes the masks out of sums. Its owner closes it. */
+  readonly masker: Masker;
   /** Keep the masked vectors of closed rounds, for replay; else they go when their round ends. */
   readonly keepMaskedVectors: boolean;
   /** Raised after every change that a stream or the scheduler may wait for. */

@@ -7,11 +7,11 @@ import {
   type SessionTerms,
 } from '@medley/secagg';
 import { decodeModelState, encodeModelState, lastRound, nextState } from '@medley/study';
-import type { Blobs } from '../blob/blobs.ts';
 import type { Change } from '../log/ledger.ts';
 import { memberName, type Agreement } from '../studies/agreement.ts';
 import type { BlobName, RoundOutcome } from '../store/rows.ts';
 import { studyOf } from '../studies/desk.ts';
+import type { RoundParts } from './book.ts';
 import type { RoundState } from './round.ts';
 import { openSum } from './unmask.ts';
 
@@ -36,10 +36,10 @@ export async function openRoundSum(
   state: RoundState,
   terms: SessionTerms,
   { charter, study }: Agreement,
-  blobs: Blobs,
+  { blobs, masker }: Pick<RoundParts, 'blobs' | 'masker'>,
 ): Promise<Opening> {
   const before = decodeModelState(await blobs.readAll(state.model.hash));
-  const { sum, blamed } = await openSum(terms, state.coordinator, blobs);
+  const { sum, blamed } = await openSum(terms, state.coordinator, blobs, masker);
   const after = nextState({ study, charter, kind: state.kind, state: before, sum });
   const words = vectorBytes(sum);
   return {

@@ -120,11 +120,11 @@ export class Progress {
   }
 
   async #close(open: OpenRound): Promise<void> {
-    const { blobs, ledger, clock, logger } = this.#parts;
+    const { ledger, clock, logger } = this.#parts;
     const { state, terms, agreement } = open;
     let opening: Opening;
     try {
-      opening = await openRoundSum(state, terms, agreement, blobs);
+      opening = await openRoundSum(state, terms, agreement, this.#parts);
     } catch (caught) {
       const { code, message } = MedleyError.from(caught);
       if (MENDABLE.has(code)) throw caught;

@@ -1,13 +1,13 @@
-import { setImmediate } from 'node:timers/promises';
 import { MedleyError, toHex } from '@medley/kit';
 import {
   addInto,
+  counterMasks,
   layoutLength,
   planUnmask,
-  removeMasks,
   vectorFromBytes,
   type Blame,
   type CoordinatorState,
+  type Masker,
   type SessionTerms,
 } from '@medley/secagg';
 import type { Blobs } from '../blob/blobs.ts';
@@ -18,9 +18,6 @@ export interface OpenedSum {
   readonly blamed: readonly Blame[];
 }
 
-/** Words between two breaths of the event loop; a multiple of the 4 that masks come in. */
-const PIECE_WORDS = 2 ** 18;
-
 /**
  * Adds the survivors' masked vectors, each read once in pieces, and takes the masks out. Memory: one
  * vector. Throws SECAGG_UNMASK_FAILED, FILE_UNREADABLE, and ROUND_VECTOR_LOST when a stored vector is
@@ -30,15 +27,13 @@ export async function openSum(
   terms: SessionTerms,
   coordinator: CoordinatorState,
   blobs: Blobs,
+  masker: Masker,
 ): Promise<OpenedSum> {
   // First, because it fails before anything is read when too many shares are wrong.
   const plan = planUnmask(terms, coordinator);
-  const sum = new Uint32Array(layoutLength(terms.layout));
+  const sum = masker.vector(layoutLength(terms.layout));
   for (const { vectorHash } of coordinator.headers) await addBlob(sum, toHex(vectorHash), blobs);
-  for (let start = 0; start < sum.length; start += PIECE_WORDS) {
-    removeMasks(sum.subarray(start, start + PIECE_WORDS), plan, start);
-    await setImmediate();
-  }
+  await masker.apply(sum, counterMasks(plan));
   return { sum, blamed: plan.blamed };
 }
 
