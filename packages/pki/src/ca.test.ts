@@ -29,7 +29,7 @@ const common = () => ({ authority, nowMs: NOW, days: 7, rng });
 const coded = (code: string): unknown => expect.objectContaining({ name: 'MedleyError', code });
 
 describe('the authority', () => {
-  test('signs itself, for certificates and revocation lists, with no authority below it', () => {
+  test('signs itself, for certificates and revocation lists, with room for one authority below it', () => {
     expect(readAuthority(files.certificatePem)).toMatchObject({
       consortium: 'heart',
       notAfterMs: Date.parse('2036-08-21T10:00:00Z'),
@@ -38,7 +38,7 @@ describe('the authority', () => {
     expect(read.getExtension('basicConstraints')).toMatchObject({
       critical: true,
       cA: true,
-      pathLenConstraint: 0,
+      pathLenConstraint: 1,
     });
     expect(read.getExtension('keyUsage')).toMatchObject({
       critical: true,

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { MedleyError, sha256, toHex } from '@medley/kit';
 import { readSubjectUri, type Role, type Subject } from './name.ts';
-import { readPem } from './pem.ts';
+import { readPem, splitPem } from './pem.ts';
 
 /** A party's certificate as read by OpenSSL. What it says is not yet believed: see {@link verifyIssued}. */
 export interface Certificate {
@@ -50,30 +50,39 @@ export function readCertificate(pemOrDer: string | Uint8Array): Certificate {
 }
 
 /**
- * Believes a certificate: OpenSSL finds the authority's signature on it, it is within its time, of
+ * Believes a certificate: OpenSSL finds the signature of one of the authorities on it, or on the
+ * renewal authority that stands behind it in the chain and has signed it; it is within its time, of
  * the authority's consortium and made for its role. Returns what it says. Revocation is not looked at.
+ * `chain` is DER, or PEM with at most one renewal authority after the leaf; `authorities` is PEM.
  *
  * Throws PKI_CERTIFICATE_INVALID, PKI_AUTHORITY_INVALID, PKI_CERTIFICATE_FOREIGN,
  * PKI_CERTIFICATE_EARLY, PKI_CERTIFICATE_EXPIRED and PKI_CERTIFICATE_PURPOSE.
  */
 export function verifyIssued(
-  certificatePem: string | Uint8Array,
-  authorityPem: string,
+  chain: string | Uint8Array,
+  authorities: string,
   nowMs: number,
   role?: Role,
 ): Certificate {
-  const certificate = readCertificate(certificatePem);
-  const authority = readAuthority(authorityPem);
-  if (nowMs > authority.notAfterMs) {
-    throw new MedleyError('PKI_AUTHORITY_INVALID', 'the authority certificate has expired');
-  }
+  const links: readonly (string | Uint8Array)[] =
+    typeof chain === 'string' ? splitPem(chain) : [chain];
+  const [leaf, behind] = links;
+  if (leaf === undefined || links.length > 2) throw invalid(new Error('a chain of 1 or 2'));
+  const certificate = readCertificate(leaf);
   const { consortium, role: actual, name } = certificate.subject;
   const who = `certificate ${certificate.serial} of ${actual} ${name}`;
+  const roots = currentAuthorities(authorities, nowMs);
+  const issuer = behind === undefined ? undefined : readIssuer(behind);
   const x509 = parseX509(certificate.pem);
-  if (!isSignedBy(x509, parseX509(authorityPem)) || consortium !== authority.consortium) {
+  const isOurs = roots.some((root) =>
+    issuer
+      ? isSignedBy(x509, parseX509(issuer.pem)) && isRenewalOf(issuer, root, actual, nowMs)
+      : isSignedBy(x509, parseX509(root.pem)),
+  );
+  if (!isOurs || consortium !== roots[0]?.consortium) {
     throw new MedleyError(
       'PKI_CERTIFICATE_FOREIGN',
-      `${who} is not of consortium ${authority.consortium}`,
+      `${who} is not of consortium ${roots[0]?.consortium ?? ''}`,
     );
   }
   if (nowMs < certificate.notBeforeMs) {
@@ -93,6 +102,29 @@ export function verifyIssued(
   return certificate;
 }
 
+/** The authorities that have not expired, at least one. Throws PKI_AUTHORITY_INVALID. */
+function currentAuthorities(pem: string, nowMs: number): AuthorityCertificate[] {
+  const current = readAuthorities(pem).filter(({ notAfterMs }) => nowMs <= notAfterMs);
+  if (current.length > 0) return current;
+  throw new MedleyError('PKI_AUTHORITY_INVALID', 'the authority certificate has expired');
+}
+
+/** OpenSSL holds the same limits in every handshake, by the extensions of the renewal authority. */
+function isRenewalOf(
+  issuer: IssuerCertificate,
+  root: AuthorityCertificate,
+  role: Role,
+  nowMs: number,
+): boolean {
+  return (
+    issuer.isRenewal &&
+    role === 'silo' &&
+    issuer.consortium === root.consortium &&
+    nowMs <= issuer.notAfterMs &&
+    isSignedBy(parseX509(issuer.pem), parseX509(root.pem))
+  );
+}
+
 /** The consortium authority's certificate as read by OpenSSL. */
 export interface AuthorityCertificate {
   readonly consortium: string;
@@ -104,19 +136,45 @@ export interface AuthorityCertificate {
   readonly pem: string;
 }
 
+/** An authority's certificate, or that of the renewal authority below it. */
+export interface IssuerCertificate extends AuthorityCertificate {
+  /** True for a renewal authority. Who signed it is not said: see {@link verifyIssued}. */
+  readonly isRenewal: boolean;
+}
+
 /**
  * Reads a consortium authority's certificate: self-signed, an authority, named for one consortium.
  * Throws PKI_AUTHORITY_INVALID for every other input.
  */
 export function readAuthority(pemOrDer: string | Uint8Array): AuthorityCertificate {
+  const { isRenewal, ...authority } = readIssuer(pemOrDer);
+  if (isRenewal) throw notAuthority(new Error('a renewal authority'));
+  return authority;
+}
+
+/** Every authority of a PEM text, of one consortium: two while one takes over. Throws PKI_AUTHORITY_INVALID. */
+export function readAuthorities(pem: string): AuthorityCertificate[] {
+  const found = splitPem(pem).map((block) => readAuthority(block));
+  if (found.length === 0) throw notAuthority(new Error('no certificate'));
+  if (found.some(({ consortium }) => consortium !== found[0]?.consortium)) {
+    throw notAuthority(new Error('authorities of two consortia'));
+  }
+  return found;
+}
+
+/** Reads the certificate of something that issues: {@link readAuthority} or a renewal authority. Throws PKI_AUTHORITY_INVALID. */
+export function readIssuer(pemOrDer: string | Uint8Array): IssuerCertificate {
   try {
     const x509 = parseX509(pemOrDer);
-    const consortium = /^O=([a-z0-9-]+)\nOU=authority\nCN=\1 authority$/.exec(x509.subject)?.[1];
-    if (!x509.ca || consortium === undefined || !isSignedBy(x509, x509)) {
+    const parts = /^O=([a-z0-9-]+)\nOU=authority\nCN=\1 (authority|renewals)$/.exec(x509.subject);
+    const consortium = parts?.[1];
+    const isRenewal = parts?.[2] === 'renewals';
+    if (!x509.ca || consortium === undefined || isRenewal === isSignedBy(x509, x509)) {
       throw new Error('not a self-signed consortium authority');
     }
     return {
       consortium,
+      isRenewal,
       serial: x509.serialNumber.toLowerCase(),
       notBeforeMs: dateMs(x509.validFrom),
       notAfterMs: dateMs(x509.validTo),
@@ -124,10 +182,12 @@ export function readAuthority(pemOrDer: string | Uint8Array): AuthorityCertifica
       pem: x509.toString(),
     };
   } catch (cause) {
-    throw new MedleyError('PKI_AUTHORITY_INVALID', 'not the certificate of an authority', {
-      cause,
-    });
+    throw notAuthority(cause);
   }
+}
+
+function notAuthority(cause: unknown): MedleyError {
+  return new MedleyError('PKI_AUTHORITY_INVALID', 'not the certificate of an authority', { cause });
 }
 
 /**
@@ -158,7 +218,13 @@ export function verifyPin(authority: string | Uint8Array, pin: string): Authorit
   return read;
 }
 
-function parseX509(pemOrDer: string | Uint8Array): X509Certificate {
+/** The certificate at `chain`'s head, alone: what {@link readCertificate} takes. */
+export function leafOf(chain: string): string {
+  return splitPem(chain)[0] ?? '';
+}
+
+/** Exactly one certificate. Throws PKI_CERTIFICATE_INVALID. */
+export function parseX509(pemOrDer: string | Uint8Array): X509Certificate {
   const der = typeof pemOrDer === 'string' ? readPem(pemOrDer, 'CERTIFICATE') : pemOrDer;
   try {
     if (!der) throw new Error('not one PEM certificate');
@@ -181,7 +247,8 @@ function subjectOf(x509: X509Certificate): Subject {
   return subject;
 }
 
-function isSignedBy(x509: X509Certificate, authority: X509Certificate): boolean {
+/** Whether OpenSSL finds the authority's signature under the certificate. */
+export function isSignedBy(x509: X509Certificate, authority: X509Certificate): boolean {
   try {
     return x509.checkIssued(authority) && x509.verify(authority.publicKey);
   } catch {

@@ -7,14 +7,18 @@ export {
   type IssueOptions,
 } from './ca.ts';
 export {
+  leafOf,
   purposeOf,
+  readAuthorities,
   readAuthority,
   readCertificate,
+  readIssuer,
   spkiPin,
   verifyIssued,
   verifyPin,
   type AuthorityCertificate,
   type Certificate,
+  type IssuerCertificate,
 } from './certificate.ts';
 export { createCsr, readCsr, type Csr } from './csr.ts';
 export * from './enrolment.ts';
@@ -29,11 +33,16 @@ export {
 export * from './invitation.ts';
 export * from './key.ts';
 export { isName, readSubjectUri, subjectUri, type Role, type Subject } from './name.ts';
+export * from './renewal.ts';
+export { certifyRenewal } from './renewalAuthority.ts';
 export {
   buildCrl,
+  isRevocationReason,
   readCrl,
+  REVOCATION_REASONS,
   type Revocation,
   type RevocationList,
   type RevocationReason,
 } from './revocation.ts';
 export * from './statement.ts';
+export { adoptSuccessor, crossCertify } from './succession.ts';

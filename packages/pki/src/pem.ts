@@ -31,3 +31,13 @@ export function readPem(
 export function isPem(text: string, label: string): boolean {
   return text.trimStart().startsWith(`-----BEGIN ${label}-----`);
 }
+
+/**
+ * The PEM blocks of a text that is nothing else, each by itself, for {@link readPem} to judge; none
+ * for every other text.
+ */
+export function splitPem(text: string): string[] {
+  const block = /-----BEGIN [^-]+-----[^-]+-----END [^-]+-----/g;
+  if (text.length > MAX_PEM_LENGTH || text.replaceAll(block, '').trim() !== '') return [];
+  return text.match(block) ?? [];
+}

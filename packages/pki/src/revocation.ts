@@ -21,7 +21,7 @@ import {
   type Asn1,
 } from './asn1.ts';
 import type { Authority } from './ca.ts';
-import { readAuthority } from './certificate.ts';
+import { readIssuer } from './certificate.ts';
 import { sha256WithRsa } from './csr.ts';
 import { readPem, writePem } from './pem.ts';
 
@@ -35,6 +35,14 @@ const REASONS = {
 } as const;
 
 export type RevocationReason = keyof typeof REASONS;
+
+/** Every {@link RevocationReason}. */
+export const REVOCATION_REASONS = Object.keys(REASONS) as readonly RevocationReason[];
+
+/** True for one of {@link REVOCATION_REASONS}. */
+export function isRevocationReason(text: string): text is RevocationReason {
+  return Object.hasOwn(REASONS, text);
+}
 
 export interface Revocation {
   /** Lower-case hex. */
@@ -66,7 +74,7 @@ export function buildCrl(options: {
   readonly nextUpdateMs: number;
   readonly number: number;
 }): string {
-  const issuer = issuerOf(readAuthority(options.authority.certificatePem).pem);
+  const issuer = issuerOf(readIssuer(options.authority.certificatePem).pem);
   const entries = options.revoked.map(entry);
   const extensions = sequence(
     extension(OID.authorityKeyIdentifier, sequence(tagged(0, issuer.keyIdentifier))),
@@ -92,7 +100,7 @@ export function buildCrl(options: {
  * PKI_AUTHORITY_INVALID.
  */
 export function readCrl(pem: string, authorityPem: string): RevocationList {
-  const authority = readAuthority(authorityPem).pem;
+  const authority = readIssuer(authorityPem).pem;
   const der = readPem(pem, LABEL, MAX_LENGTH);
   try {
     if (!der) throw new Error('not one PEM revocation list');

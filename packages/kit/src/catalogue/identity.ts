@@ -113,6 +113,13 @@ export const IDENTITY = {
     sentence: 'The enrolment request is not acceptable.',
     remedy: 'Enrol again with the invitation that was made for this silo.',
   },
+  PKI_RENEWAL_INVALID: {
+    grpc: 'INVALID_ARGUMENT',
+    http: 400,
+    exit: EXIT.identity,
+    sentence: 'The renewal of a certificate is not acceptable.',
+    remedy: 'Let the agent renew by itself; after a restore, compare the home with its backup.',
+  },
   PKI_INVITATION_INVALID: {
     grpc: 'INVALID_ARGUMENT',
     http: 400,
