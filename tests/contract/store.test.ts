@@ -3,7 +3,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { memoryStore, prismaStore, type Store } from '@medley/aggregator';
-import { invitation, request, round, signature, silo, study } from './storeRows.ts';
+import {
+  certificate,
+  invitation,
+  operator,
+  request,
+  round,
+  signature,
+  silo,
+  study,
+  token,
+} from './storeRows.ts';
 
 interface Opened {
   readonly store: Store;
@@ -56,6 +66,57 @@ describe.each(Object.keys(stores))('the store on %s', (name) => {
       signature('recurrence', 'alder'),
     );
     expect(await tables.signatures.of('recurrence')).toEqual([signature('recurrence', 'alder')]);
+  });
+
+  test('keeps certificates, revoked keys and approvals', async () => {
+    const { certificates, revokedKeys, approvals } = store.tables;
+    await store.tables.silos.put(silo('alder'));
+    await store.tables.invitations.put(invitation('i1', 'alder'));
+    await store.tables.requests.put(request('r1', 'alder', 'i1'));
+    const first = certificate('0b', 'alder', { issuer: 'authority' });
+    const second = certificate('0a', 'alder', { issuedMs: 2e12, requestHash: 'ab' });
+    await certificates.put(second);
+    await certificates.put(first);
+    expect(await certificates.of('alder')).toEqual([first, second]);
+    expect(await certificates.of('birch')).toEqual([]);
+    expect(await certificates.get('0a')).toEqual(second);
+    expect(await certificates.ofRequest('ab')).toEqual(second);
+    expect(await certificates.ofRequest('cd')).toBeUndefined();
+    expect(await certificates.revoked()).toEqual([]);
+    const gone = { ...first, revokedMs: 3e12, reason: 'keyCompromise' };
+    await certificates.put(gone);
+    expect(await certificates.revoked()).toEqual([gone]);
+    const identityKey = new Uint8Array(32).fill(7);
+    expect(await revokedKeys.has(identityKey)).toBe(false);
+    await revokedKeys.put({ identityKey, silo: 'alder', atMs: 3 });
+    expect(await revokedKeys.has(identityKey)).toBe(true);
+    const words = ['bob', 'ada'].map((name) => ({ requestId: 'r1', operator: name, atMs: 9 }));
+    for (const word of words) await approvals.put(word);
+    expect(await approvals.of('r1')).toEqual([...words].reverse());
+    expect(await approvals.of('r2')).toEqual([]);
+  });
+
+  test('keeps operators, tokens and settings', async () => {
+    const { operators, tokens, settings } = store.tables;
+    await operators.put(operator('bob', { state: 'disabled', certificateSerial: '0c' }));
+    await operators.put(operator('ada'));
+    expect(await operators.list()).toEqual([
+      operator('ada'),
+      operator('bob', { state: 'disabled', certificateSerial: '0c' }),
+    ]);
+    expect(await operators.get('ada')).toEqual(operator('ada'));
+    expect(await operators.get('eve')).toBeUndefined();
+    await tokens.put(token('t2', 'ada', { createdMs: 8, revokedMs: 9 }));
+    await tokens.put(token('t1', 'ada', { scopes: [] }));
+    expect(await tokens.list()).toEqual([
+      token('t1', 'ada', { scopes: [] }),
+      token('t2', 'ada', { createdMs: 8, revokedMs: 9 }),
+    ]);
+    expect(await tokens.get('t3')).toBeUndefined();
+    expect(await settings.get('approvals')).toBeUndefined();
+    await settings.put('approvals', '1');
+    await settings.put('approvals', '2');
+    expect(await settings.get('approvals')).toBe('2');
   });
 
   test('answers undefined for what it does not have', async () => {

@@ -1,11 +1,14 @@
 import type {
+  CertificateRow,
   InvitationRow,
+  OperatorRow,
   RequestRow,
   RoundRow,
   RoundStep,
   SignatureRow,
   SiloRow,
   StudyRow,
+  TokenRow,
 } from '@medley/aggregator';
 
 /** Rows for the contract suites: valid, with every optional field unset unless asked for. */
@@ -48,6 +51,50 @@ export function request(id: string, of: string, invitationId: string): RequestRo
     createdMs: 17,
     certificatePem: undefined,
     reason: undefined,
+  };
+}
+
+export function certificate(
+  serial: string,
+  of: string,
+  change: Partial<CertificateRow> = {},
+): CertificateRow {
+  return {
+    serial,
+    silo: of,
+    issuer: 'renewals',
+    issuedMs: 1_800_000_000_000,
+    untilMs: 1_800_000_000_007,
+    chainPem: 'chain',
+    requestHash: undefined,
+    revokedMs: undefined,
+    reason: undefined,
+    ...change,
+  };
+}
+
+export function operator(name: string, change: Partial<OperatorRow> = {}): OperatorRow {
+  return {
+    name,
+    roles: ['viewer', 'admin'],
+    state: 'active',
+    certificateSerial: undefined,
+    createdMs: 5,
+    ...change,
+  };
+}
+
+export function token(id: string, of: string, change: Partial<TokenRow> = {}): TokenRow {
+  return {
+    id,
+    operator: of,
+    label: 'nightly report',
+    secretHash: new Uint8Array(32).fill(6),
+    scopes: ['read', 'models'],
+    createdMs: 7,
+    expiresMs: 1_800_000_000_000,
+    revokedMs: undefined,
+    ...change,
   };
 }
 

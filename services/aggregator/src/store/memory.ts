@@ -10,9 +10,16 @@ import type {
   SiloRow,
   StudyRow,
 } from './rows.ts';
+import {
+  copyOfIdentity,
+  emptyIdentity,
+  identityOver,
+  type IdentityContents,
+} from './memoryIdentity.ts';
+import { clone, sorted } from './memoryRow.ts';
 import type { Rounds, Store, Tables } from './store.ts';
 
-interface Contents {
+interface Contents extends IdentityContents {
   silos: Map<string, SiloRow>;
   invitations: Map<string, InvitationRow>;
   requests: Map<string, RequestRow>;
@@ -26,6 +33,7 @@ interface Contents {
 /** The store without a disk: for tests and simulations. */
 export function memoryStore(): Store {
   let contents: Contents = {
+    ...emptyIdentity(),
     silos: new Map(),
     invitations: new Map(),
     requests: new Map(),
@@ -54,6 +62,7 @@ export function memoryStore(): Store {
 
 function copyOf(from: Contents): Contents {
   return {
+    ...copyOfIdentity(from),
     silos: new Map(from.silos),
     invitations: new Map(from.invitations),
     requests: new Map(from.requests),
@@ -84,6 +93,7 @@ function tablesOver(at: () => Contents): Tables {
       get: async (id) => clone(at().requests.get(id)),
       put: async (row) => void at().requests.set(row.id, clone(row)),
     },
+    ...identityOver(at),
     studies: {
       get: async (name) => clone(at().studies.get(name)),
       list: async () =>
@@ -156,15 +166,6 @@ function isOpen(row: RoundRow): boolean {
 /** Sorts as text in the order of round and attempt. */
 function keyOf(id: RoundId): string {
   return `${id.study} ${String(id.round).padStart(6, '0')} ${String(id.attempt).padStart(6, '0')}`;
-}
-
-function sorted<T>(rows: ReadonlyMap<string, T>, key: (row: T) => string): T[] {
-  return [...rows.values()].sort((a, b) => (key(a) < key(b) ? -1 : 1)).map((row) => clone(row));
-}
-
-/** A deep copy, so that neither side sees the other's later changes. */
-function clone<T>(row: T): T {
-  return structuredClone(row);
 }
 
 function conflict(what: string): MedleyError {

@@ -2,6 +2,7 @@ import { isMedleyError, MedleyError } from '@medley/kit';
 import { PrismaClient, type Prisma } from './generated/client.ts';
 import { migrate, ownMigrations } from './migrate.ts';
 import { enrolmentTables } from './prismaEnrolment.ts';
+import { identityTables } from './prismaIdentity.ts';
 import { logTables } from './prismaLog.ts';
 import { roundsTable } from './prismaRounds.ts';
 import { studyTables } from './prismaStudies.ts';
@@ -56,6 +57,7 @@ export async function prismaStore(file: string, nowMs: number): Promise<Store> {
 function tablesOver(db: Db): Tables {
   return coded({
     ...enrolmentTables(db),
+    ...identityTables(db),
     ...studyTables(db),
     rounds: roundsTable(db),
     ...logTables(db),

@@ -12,7 +12,7 @@ export interface SiloRow {
   readonly identityKey: Uint8Array | undefined;
   /** Six words; empty before the first request. */
   readonly fingerprint: string;
-  /** Serial of the one certificate that is honoured now, lower-case hex. */
+  /** Serial of the newest certificate, lower-case hex. */
   readonly certificateSerial: string | undefined;
   readonly certificateExpiresMs: number | undefined;
   /** 0 when never seen. */
@@ -46,6 +46,69 @@ export interface RequestRow {
   readonly certificatePem: string | undefined;
   /** Set when refused. */
   readonly reason: string | undefined;
+}
+
+/** A certificate of a silo; it is honoured while it is neither revoked nor past `untilMs`. */
+export interface CertificateRow {
+  /** Lower-case hex. */
+  readonly serial: string;
+  readonly silo: string;
+  /** Who signed it: the operator's authority, or the renewal authority of this machine. */
+  readonly issuer: 'authority' | 'renewals';
+  readonly issuedMs: number;
+  /** Its end; earlier when a renewal took its place. */
+  readonly untilMs: number;
+  /** Leaf, and the renewal authority when that signed it. */
+  readonly chainPem: string;
+  /** Of the renewal that asked for it, hex; the same renewal again gets the same certificate. */
+  readonly requestHash: string | undefined;
+  readonly revokedMs: number | undefined;
+  /** Why it was revoked, RFC 5280 section 5.3.1. */
+  readonly reason: string | undefined;
+}
+
+/** An identity key that was revoked: it enrols nobody again. */
+export interface RevokedKeyRow {
+  /** Raw Ed25519 public key, 32 bytes. */
+  readonly identityKey: Uint8Array;
+  readonly silo: string;
+  readonly atMs: number;
+}
+
+/** One operator's word for an enrolment request. */
+export interface ApprovalRow {
+  readonly requestId: string;
+  readonly operator: string;
+  readonly atMs: number;
+}
+
+export type OperatorRole = 'viewer' | 'scientist' | 'operator' | 'auditor' | 'admin';
+
+/** An operator's account. */
+export interface OperatorRow {
+  readonly name: string;
+  readonly roles: readonly OperatorRole[];
+  readonly state: 'active' | 'disabled';
+  /** The one certificate that is honoured; any of this name when undefined. */
+  readonly certificateSerial: string | undefined;
+  readonly createdMs: number;
+}
+
+/** What a program that holds a token may do, within its operator's roles. */
+export type TokenScope = 'read' | 'studies' | 'models' | 'invitations';
+
+/** An API token; its secret is nowhere. */
+export interface TokenRow {
+  readonly id: string;
+  readonly operator: string;
+  /** What it is for, in its owner's words. */
+  readonly label: string;
+  /** SHA-256 of the secret, 32 bytes. */
+  readonly secretHash: Uint8Array;
+  readonly scopes: readonly TokenScope[];
+  readonly createdMs: number;
+  readonly expiresMs: number;
+  readonly revokedMs: number | undefined;
 }
 
 export type StudyState = 'proposed' | 'active' | 'completed' | 'withdrawn' | 'expired';

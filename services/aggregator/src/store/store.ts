@@ -1,13 +1,18 @@
 import type {
+  ApprovalRow,
+  CertificateRow,
   CheckpointRow,
   InvitationRow,
   LogEntryRow,
+  OperatorRow,
   RequestRow,
+  RevokedKeyRow,
   RoundId,
   RoundRow,
   SignatureRow,
   SiloRow,
   StudyRow,
+  TokenRow,
 } from './rows.ts';
 
 /** Silos by name. */
@@ -29,6 +34,49 @@ export interface Invitations {
 export interface Requests {
   get(id: string): Promise<RequestRow | undefined>;
   put(row: RequestRow): Promise<void>;
+}
+
+/** Certificates of silos by serial. */
+export interface Certificates {
+  get(serial: string): Promise<CertificateRow | undefined>;
+  /** The one that a renewal was answered with. */
+  ofRequest(requestHash: string): Promise<CertificateRow | undefined>;
+  /** By time of issue, then serial, ascending. */
+  of(silo: string): Promise<CertificateRow[]>;
+  /** Every revoked one, by serial. */
+  revoked(): Promise<CertificateRow[]>;
+  put(row: CertificateRow): Promise<void>;
+}
+
+export interface RevokedKeys {
+  has(identityKey: Uint8Array): Promise<boolean>;
+  put(row: RevokedKeyRow): Promise<void>;
+}
+
+export interface Approvals {
+  /** By operator, ascending. */
+  of(requestId: string): Promise<ApprovalRow[]>;
+  put(row: ApprovalRow): Promise<void>;
+}
+
+export interface Operators {
+  get(name: string): Promise<OperatorRow | undefined>;
+  /** By name, ascending. */
+  list(): Promise<OperatorRow[]>;
+  put(row: OperatorRow): Promise<void>;
+}
+
+export interface Tokens {
+  get(id: string): Promise<TokenRow | undefined>;
+  /** By time of creation, then id, ascending. */
+  list(): Promise<TokenRow[]>;
+  put(row: TokenRow): Promise<void>;
+}
+
+/** Single values by name. */
+export interface Settings {
+  get(name: string): Promise<string | undefined>;
+  put(name: string, value: string): Promise<void>;
 }
 
 export interface Studies {
@@ -84,6 +132,12 @@ export interface Tables {
   readonly silos: Silos;
   readonly invitations: Invitations;
   readonly requests: Requests;
+  readonly certificates: Certificates;
+  readonly revokedKeys: RevokedKeys;
+  readonly approvals: Approvals;
+  readonly operators: Operators;
+  readonly tokens: Tokens;
+  readonly settings: Settings;
   readonly studies: Studies;
   readonly signatures: Signatures;
   readonly rounds: Rounds;
