@@ -100,6 +100,9 @@ export class TestConsortium {
       blobs: join(folder, 'blobs'),
       tls: { key: '', certificate: '', ca: '' },
       logKey: '',
+      renewal: { key: '', certificate: '', days: 7, overlapMinutes: 60 },
+      founders: ['ada'],
+      approvals: 1,
       listen: { enrolment: '127.0.0.1:0', rounds: '127.0.0.1:0' },
       publicHost: '127.0.0.1',
       endpointsFile: join(folder, 'endpoints.json'),
@@ -148,6 +151,8 @@ export class TestConsortium {
         tlsKeyPem: keyPem,
         tlsChainPem: chainPem,
         caPem: this.authority.caPem,
+        crossPem: '',
+        renewals: async () => this.authority.renewals(),
         logKey: logKeyFromSeed('medley/test', sha256(utf8('log key'))),
       },
     });

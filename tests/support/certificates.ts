@@ -1,9 +1,11 @@
 import { systemRng } from '@medley/kit';
 import {
+  certifyRenewal,
   createAuthority,
   createTlsKey,
   issueCertificate,
   openAuthority,
+  openPrivateKey,
   spkiPin,
   type Authority,
   type KeyPair,
@@ -26,6 +28,8 @@ export interface TestAuthority {
   /** Hex SHA-256 of its SubjectPublicKeyInfo. */
   readonly caPin: string;
   readonly authority: Authority;
+  /** A renewal authority under it, the same at each call. */
+  renewals(): Authority;
   issue(
     role: Role,
     name: string,
@@ -45,7 +49,17 @@ export async function createTestAuthority(consortium: string): Promise<TestAutho
     privateKeyPem: made.privateKeyPem,
   });
   const key: KeyPair = await createTlsKey(2048);
+  const { publicKeyPem, privateKeyPem } = key;
+  const certificatePem = certifyRenewal({
+    authority,
+    publicKeyPem,
+    nowMs,
+    days: 90,
+    rng: systemRng,
+  });
+  const renewals = { certificatePem, privateKey: openPrivateKey(privateKeyPem) };
   return {
+    renewals: () => renewals,
     consortium,
     caPem: made.certificatePem,
     caPin: spkiPin(made.certificatePem),

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -6,10 +6,7 @@ import { createClient, type Client } from '@libsql/client';
 import { toHex, utf8, sha256 } from '@medley/kit';
 import { leafHash, logKeyFromSeed, MerkleTree, signCheckpoint, type LogKey } from '@medley/merkle';
 
-const MIGRATION = new URL(
-  '../../services/aggregator/prisma/migrations/sqlite/0001_init/migration.sql',
-  import.meta.url,
-);
+const MIGRATIONS = new URL('../../services/aggregator/prisma/migrations/sqlite/', import.meta.url);
 
 /** An aggregator's database file as the audit service finds it, with hands to write it. */
 export interface LogFile {
@@ -25,7 +22,7 @@ export interface LogFile {
   close(): void;
 }
 
-/** A new file with the aggregator's own schema and no entry, in `folder` or a fresh one. */
+/** A new file with the aggregator's own schema, operator ada and no entry, in `folder` or a fresh one. */
 export async function createLogFile(
   name = 'medley.db',
   key = logKeyFromSeed('medley/test', sha256(utf8('log'))),
@@ -33,7 +30,11 @@ export async function createLogFile(
   const file = join(await mkdtemp(join(tmpdir(), 'medley-log-')), name);
   const client: Client = createClient({ url: pathToFileURL(file).href });
   await client.execute('PRAGMA journal_mode = WAL');
-  await client.executeMultiple(await readFile(MIGRATION, 'utf8'));
+  for (const name of (await readdir(MIGRATIONS)).sort()) {
+    const sql = await readFile(new URL(`${name}/migration.sql`, MIGRATIONS), 'utf8');
+    await client.executeMultiple(sql);
+  }
+  await client.execute("INSERT INTO operator VALUES ('ada', 'viewer', 'active', NULL, 0)");
   const tree = new MerkleTree();
   return {
     file,
@@ -57,6 +58,9 @@ export async function createLogFile(
       const sql =
         'INSERT INTO silo (name, state, fingerprint, certificate_serial, last_seen_ms) VALUES (?, ?, ?, ?, 0)';
       await client.execute({ sql, args: [silo, state, '', serial] });
+      const issued =
+        "INSERT INTO certificate (serial, silo, issuer, issued_ms, until_ms, chain_pem) VALUES (?, ?, 'authority', 0, ?, '')";
+      await client.execute({ sql: issued, args: [serial, silo, 2 ** 52] });
     },
     execute: async (sql) => {
       await client.execute(sql);

@@ -27,6 +27,11 @@ import {
   type SiloSummary,
   type StudyStatus,
   type StudySummary,
+  type ApproveSiloReply,
+  type SiloCertificate,
+  type RevokedCertificate,
+  type OperatorAccount,
+  type TokenSummary,
 } from '@medley/rpc';
 import { createTestAuthority, type TestAuthority } from './certificates.ts';
 import { createLogFile, type LogFile } from './log.ts';
@@ -43,6 +48,11 @@ export interface Ended {
 export class FakeAdmin {
   readonly told: { readonly method: string; readonly request: unknown }[] = [];
   pending: PendingEnrolment | undefined;
+  approval: ApproveSiloReply = { state: 'enrolled', approvedBy: ['ada'], approvalsNeeded: 1 };
+  certificate: SiloCertificate = {};
+  revocations: RevokedCertificate[] = [];
+  operators: OperatorAccount[] = [];
+  tokens: TokenSummary[] = [];
   silos: SiloSummary[] = [];
   studies: StudySummary[] = [];
   /** Sent one after the other by WatchStudy; GetStudyStatus gives the first. */
@@ -63,7 +73,22 @@ export class FakeAdmin {
       if (!this.pending) throw new MedleyError('ENROLMENT_UNKNOWN', request.silo);
       return this.#take('getEnrolment', request, this.pending);
     },
-    approveSilo: (request) => this.#take('approveSilo', request, {}),
+    approveSilo: (request) => this.#take('approveSilo', request, this.approval),
+    getCertificate: (request) => this.#take('getCertificate', request, this.certificate),
+    revokeSilo: (request) => this.#take('revokeSilo', request, { serials: ['0a'] }),
+    listRevocations: (request) =>
+      this.#take('listRevocations', request, { revoked: this.revocations }),
+    publishRevocations: (request) => this.#take('publishRevocations', request, {}),
+    listOperators: (request) =>
+      this.#take('listOperators', request, { operators: this.operators, approvalsNeeded: 2 }),
+    addOperator: (request) => this.#take('addOperator', request, {}),
+    changeOperator: (request) =>
+      this.#take('changeOperator', request, {
+        operator: { name: request.name, roles: request.roles, state: request.state },
+      }),
+    createToken: (request) => this.#take('createToken', request, {}),
+    listTokens: (request) => this.#take('listTokens', request, { tokens: this.tokens }),
+    revokeToken: (request) => this.#take('revokeToken', request, {}),
     refuseSilo: (request) => this.#take('refuseSilo', request, {}),
     proposeStudy: async (requests) => {
       const parts: Uint8Array[] = [];

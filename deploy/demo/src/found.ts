@@ -28,7 +28,7 @@ export async function foundConsortium(box: Box): Promise<Servers> {
     ...['consortium', 'init', 'demo', '--home', operatorHome(box)],
     ...['--aggregator-home', home('aggregator'), '--audit-home', home('audit')],
     ...['--host', '127.0.0.1', '--enrolment-port', '0', '--rounds-port', '0', '--audit-port', '0'],
-    ...['--passphrase-file', passphraseFile],
+    ...['--passphrase-file', passphraseFile, '--single-operator'],
   );
   // For step 7, which looks at what lies there: by default they go when their round is closed.
   await editDocument(made.aggregatorConfig, (yaml) => yaml.set('keepMaskedVectors', true));

@@ -12,15 +12,25 @@ import type {
   ServerStreamHandler,
   UnaryHandler,
 } from './context.ts';
-import { peerOf, type Authentication } from './peer.ts';
+import { peerOf, type Authentication, type Peer } from './peer.ts';
 import { toStatus } from './status.ts';
+
+/** What an admitted call goes on with, where it is not what the certificate alone says. */
+export interface Admission {
+  /** Who calls, when something else than a certificate proved it. */
+  readonly peer?: Peer;
+  /** Ends the call when it aborts, with its reason: what was admitted is admitted no longer. */
+  readonly until?: AbortSignal;
+}
 
 /** What holds for every call of one server. */
 export interface CallRules {
   /** Aborts when the server begins to close. */
   readonly closing: AbortSignal;
   readonly logger: Logger;
-  readonly authorise: (context: CallContext) => Promise<void> | void;
+  readonly authorise: (
+    context: CallContext,
+  ) => Promise<Admission | undefined> | Admission | undefined;
 }
 
 /** The part of grpc-js' server calls that all kinds share. */
@@ -54,7 +64,7 @@ export function serveClientStream<Request, Reply>(
 ): handleClientStreamingCall<Request, Reply> {
   return (call, callback) => {
     const reply = admit(method, call, rules).then((context) =>
-      handler(call as AsyncIterable<Request>, context),
+      orAborted(handler(call as AsyncIterable<Request>, context), context),
     );
     reply.then(
       (value) => callback(null, value),
@@ -102,8 +112,22 @@ async function admit(
     method,
     address: call.getPeer(),
   };
-  await rules.authorise(context);
-  return context;
+  const { peer, until } = (await rules.authorise(context)) ?? {};
+  return {
+    ...context,
+    ...(peer && { peer }),
+    ...(until && { signal: AbortSignal.any([context.signal, until]) }),
+  };
+}
+
+/** The handler's reply, or the reason why the call ended before: a client may never stop sending. */
+function orAborted<Reply>(reply: Promise<Reply>, { signal }: CallContext): Promise<Reply> {
+  if (signal.aborted) return Promise.reject(signal.reason as Error);
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason as Error);
+    signal.addEventListener('abort', abort, { once: true });
+    reply.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
 }
 
 function refusal(method: string, call: AnyCall, caught: unknown, rules: CallRules) {

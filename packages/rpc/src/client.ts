@@ -46,6 +46,8 @@ export interface ConnectOptions<Methods extends MethodMap> {
   readonly address: string;
   readonly tls: ClientTls;
   readonly clock?: Clock;
+  /** API token that goes with every call. */
+  readonly token?: string;
   /** Silence after which an open call's connection is probed, in milliseconds; default 20 000. */
   readonly keepaliveMs?: number;
 }
@@ -78,7 +80,7 @@ export function connect<Methods extends MethodMap>(
     'grpc.enable_retries': 0,
     'grpc.service_config_disable_resolution': 1,
   });
-  const caller = new Caller(client, address, options.clock ?? systemClock);
+  const caller = new Caller(client, address, options.clock ?? systemClock, options.token);
   const methods: Record<string, unknown> = { close: () => client.close() };
   for (const [name, method] of Object.entries(options.service.definition())) {
     const key = name.charAt(0).toLowerCase() + name.slice(1);
@@ -94,8 +96,10 @@ class Caller {
   readonly #client: GrpcClient;
   readonly #address: string;
   readonly #clock: Clock;
+  readonly #token: string | undefined;
 
-  constructor(client: GrpcClient, address: string, clock: Clock) {
+  constructor(client: GrpcClient, address: string, clock: Clock, token: string | undefined) {
+    this.#token = token;
     this.#client = client;
     this.#address = address;
     this.#clock = clock;
@@ -122,7 +126,7 @@ class Caller {
         method.requestSerialize,
         method.responseDeserialize,
         request,
-        new Metadata(),
+        this.#metadata(),
         this.#limits(options.timeoutMs ?? UNARY_TIMEOUT_MS),
         (failure, reply) => {
           stop();
@@ -147,7 +151,7 @@ class Caller {
         method.path,
         method.requestSerialize,
         method.responseDeserialize,
-        new Metadata(),
+        this.#metadata(),
         this.#limits(options.timeoutMs ?? CLIENT_STREAM_TIMEOUT_MS),
         (failure, reply) => {
           isOver = true;
@@ -187,7 +191,7 @@ class Caller {
       method.requestSerialize,
       method.responseDeserialize,
       request,
-      new Metadata(),
+      this.#metadata(),
       options.timeoutMs === undefined ? {} : this.#limits(options.timeoutMs),
     );
     const stop = onAbort(signal, () => call.cancel());
@@ -200,6 +204,12 @@ class Caller {
       // The caller may stop reading early; without this the server would go on sending.
       call.cancel();
     }
+  }
+
+  #metadata(): Metadata {
+    const metadata = new Metadata();
+    if (this.#token !== undefined) metadata.set('authorization', `Bearer ${this.#token}`);
+    return metadata;
   }
 
   #limits(timeoutMs: number): GrpcCallOptions {

@@ -1,4 +1,5 @@
 export { formatAddress, isLoopback, parseAddress, type Address } from './address.ts';
+export type { Admission } from './call.ts';
 export { CHUNK_BYTES, collectChunks, toChunks, type Announced, type ChunkOut } from './chunk.ts';
 export { connect, type CallOptions, type Client, type ConnectOptions } from './client.ts';
 export {

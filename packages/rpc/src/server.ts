@@ -7,7 +7,7 @@ import {
 } from '@grpc/grpc-js';
 import { MedleyError, silentLogger, type Logger } from '@medley/kit';
 import { formatAddress, parseAddress } from './address.ts';
-import type { CallContext, Handlers } from './context.ts';
+import type { Handlers } from './context.ts';
 import { serverCredentials, type ServerTls } from './credentials.ts';
 import { serveClientStream, serveServerStream, serveUnary, type CallRules } from './call.ts';
 import type { MethodMap, Service } from './service.ts';
@@ -35,8 +35,8 @@ export interface ServerOptions {
   readonly tls: ServerTls;
   readonly services: readonly Served[];
   readonly limits?: ServerLimits;
-  /** Runs before every handler; throws to refuse the call (role, revocation). */
-  readonly authorise?: (context: CallContext) => Promise<void> | void;
+  /** Runs before every handler; throws to refuse the call (role, revocation); may say who calls and until when. */
+  readonly authorise?: CallRules['authorise'];
   /** Told of every refused or failed call. */
   readonly logger?: Logger;
 }

@@ -36,6 +36,15 @@ export interface SignedDecision {
   readonly signature: string;
 }
 
+/** An operator's account as it is from now on. */
+export interface OperatorTerms {
+  readonly operator: string;
+  readonly roles: readonly string[];
+  readonly state: 'active' | 'disabled';
+  /** Of the one certificate that is honoured; absent when any of this name is. */
+  readonly certificateSerial?: string;
+}
+
 /** `receiptToJson` of secure aggregation: hashes in hex, signatures in base64. */
 export type ReceiptJson = Readonly<Record<string, Json>>;
 
@@ -70,6 +79,36 @@ export type TrailEvent =
       'silo.revoked',
       { readonly silo: string; readonly certificateSerial: string; readonly reason: string }
     >
+  | Envelope<
+      'silo.endorsed',
+      { readonly silo: string; readonly requestId: string; readonly identityKeyHash: string }
+    >
+  | Envelope<
+      'silo.renewed',
+      {
+        readonly silo: string;
+        readonly certificateSerial: string;
+        readonly previousSerial: string;
+        readonly expires: string;
+      }
+    >
+  | Envelope<
+      'crl.published',
+      { readonly number: number; readonly revoked: number; readonly crlHash: string }
+    >
+  | Envelope<'operator.added', OperatorTerms>
+  | Envelope<'operator.changed', OperatorTerms>
+  | Envelope<
+      'token.created',
+      {
+        readonly tokenId: string;
+        readonly operator: string;
+        readonly scopes: readonly string[];
+        readonly expires: string;
+      }
+    >
+  | Envelope<'token.revoked', { readonly tokenId: string; readonly operator: string }>
+  | Envelope<'consortium.setting', { readonly name: string; readonly value: string }>
   | (OfStudy &
       Envelope<
         'study.proposed',

@@ -1,12 +1,16 @@
 import type { Clock, Logger, Rng } from '@medley/kit';
 import type { LogKey } from '@medley/merkle';
-import { spkiPin } from '@medley/pki';
+import { readAuthorities, type Authority } from '@medley/pki';
 import { formatAddress, startServer, type RunningServer } from '@medley/rpc';
 import type { Masker } from '@medley/secagg';
 import { encodeEvent } from '@medley/trail';
 import type { Blobs } from './blob/blobs.ts';
 import type { AggregatorConfig } from './config.ts';
+import { AccountDesk } from './accounts/accounts.ts';
+import { TokenDesk } from './accounts/tokens.ts';
 import { EnrolmentDesk } from './enrolment/enrolment.ts';
+import { RenewalDesk } from './enrolment/renewal.ts';
+import { RevocationDesk } from './enrolment/revocation.ts';
 import { runCheckpoints } from './log/checkpoints.ts';
 import { Ledger } from './log/ledger.ts';
 import { RoundBook } from './rounds/book.ts';
@@ -21,6 +25,7 @@ import { adminService } from './rpc/admin.ts';
 import { enrolmentService } from './rpc/enrolment.ts';
 import { Library } from './rpc/library.ts';
 import { roundsService } from './rpc/rounds.ts';
+import { Sessions } from './rpc/sessions.ts';
 import type { Store } from './store/store.ts';
 import { Agreements } from './studies/agreement.ts';
 import { StudyDesk } from './studies/desk.ts';
@@ -30,7 +35,12 @@ export interface AggregatorKeys {
   readonly tlsKeyPem: string;
   /** Leaf first, up to and including the CA. */
   readonly tlsChainPem: string;
+  /** The consortium's authorities. */
   readonly caPem: string;
+  /** The older authority's word for the newer one; empty when there is one authority. */
+  readonly crossPem: string;
+  /** The renewal authority as it is now. */
+  readonly renewals: () => Promise<Authority | undefined>;
   /** Named like the log's origin, `medley/<consortium>`. */
   readonly logKey: LogKey;
 }
@@ -52,6 +62,8 @@ export interface AggregatorOptions {
 export interface Aggregator {
   readonly enrolmentAddress: string;
   readonly roundsAddress: string;
+  /** Undefined where there is no listener for tokens. */
+  readonly apiAddress: string | undefined;
   close(): Promise<void>;
 }
 
@@ -78,20 +90,30 @@ export async function createAggregator(options: AggregatorOptions): Promise<Aggr
   const desk = new StudyDesk({ store, ledger, clock, agreements });
   const library = new Library(store, agreements);
   const tasks = new Tasks(rounds, book);
-  const enrolment = new EnrolmentDesk({ store, ledger, clock, rng, consortium, caPem });
-  const shared = { ...rounds, book, desk, library, enrolment, consortium };
+  const { approvals, renewal: days } = config;
+  const sessions = new Sessions();
+  const { renewals, crossPem } = keys;
+  const identity = { store, ledger, clock, rng, consortium, caPem, approvals, renewals, sessions };
+  const enrolment = new EnrolmentDesk(identity);
+  const terms = { days: days.days, overlapMs: days.overlapMinutes * 60_000 };
+  const renewal = new RenewalDesk({ ...identity, terms });
+  const revocation = new RevocationDesk({ ...identity, book, changed });
+  const accounts = new AccountDesk(identity);
+  await accounts.found(config.founders);
+  await recordSetting(ledger, 'approvals', String(approvals));
+  const desks = { enrolment, renewal, revocation, accounts, tokens: new TokenDesk(identity) };
+  const shared = { ...rounds, ...identity, ...desks, book, desk, library };
+  const admin = adminService({
+    ...shared,
+    floors: { ...floors, minSilos: floors.minRoster },
+    maxModelBytes: config.limits.maxModelBytes,
+  });
   const services = {
-    enrolment: [enrolmentService(enrolment)],
-    rounds: [
-      roundsService({ ...shared, tasks, inbox: new Inbox(rounds, book) }),
-      adminService({
-        ...shared,
-        floors: { ...floors, minSilos: floors.minRoster },
-        maxModelBytes: config.limits.maxModelBytes,
-      }),
-    ],
+    enrolment: [enrolmentService({ ...shared, crossPem })],
+    rounds: [roundsService({ ...shared, inbox: new Inbox(rounds, book), tasks }), admin],
+    api: [admin],
   };
-  const servers = await listen(options, services);
+  const servers = await listen(options, services, sessions);
   const stop = new AbortController();
   const work = Promise.all([
     runScheduler({ progress, changed, clock, logger }, stop.signal),
@@ -104,8 +126,9 @@ export async function createAggregator(options: AggregatorOptions): Promise<Aggr
   return {
     enrolmentAddress: servers.enrolment.address,
     roundsAddress: servers.rounds.address,
+    apiAddress: servers.api?.address,
     close: async () => {
-      await Promise.all([servers.enrolment.close(), servers.rounds.close()]);
+      await Promise.all(Object.values(servers).map((server) => server.close()));
       stop.abort();
       await work;
       await progress.idle();
@@ -126,31 +149,52 @@ async function recordCreation(ledger: Ledger, caPem: string): Promise<void> {
       type: 'consortium.created',
       actor: { kind: 'aggregator', id: 'aggregator' },
       outcome: 'ok',
-      data: { caPin: spkiPin(caPem), logKey: ledger.identity.verifierKey },
+      data: {
+        caPin: readAuthorities(caPem)[0]?.spkiSha256 ?? '',
+        logKey: ledger.identity.verifierKey,
+      },
     });
   });
   await ledger.checkpoint();
 }
 
+/** Says in the log when a setting that hospitals may want to know of is another than at the last start. */
+async function recordSetting(ledger: Ledger, name: string, value: string): Promise<void> {
+  await ledger.change(async ({ tables, record }) => {
+    if ((await tables.settings.get(name)) === value) return;
+    await tables.settings.put(name, value);
+    const actor = { kind: 'aggregator', id: 'aggregator' } as const;
+    await record({ type: 'consortium.setting', actor, outcome: 'ok', data: { name, value } });
+  });
+  await ledger.checkpoint();
+}
+
+type Listener = 'enrolment' | 'rounds' | 'api';
+type Listeners<T> = Readonly<Record<'enrolment' | 'rounds', T>> & { readonly api?: T };
+
 async function listen(
-  { config, logger, store, keys }: AggregatorOptions,
-  services: Readonly<Record<'enrolment' | 'rounds', Parameters<typeof startServer>[0]['services']>>,
-): Promise<{ readonly enrolment: RunningServer; readonly rounds: RunningServer }> {
+  { config, clock, logger, store, keys }: AggregatorOptions,
+  services: Readonly<Record<Listener, Parameters<typeof startServer>[0]['services']>>,
+  sessions: Sessions,
+): Promise<Listeners<RunningServer>> {
   const tls = { keyPem: keys.tlsKeyPem, certChainPem: keys.tlsChainPem, caPem: keys.caPem };
-  const { consortium } = config;
-  const start = (name: 'enrolment' | 'rounds'): Promise<RunningServer> =>
-    startServer({
-      address: config.listen[name],
+  const { consortium, listen: at } = config;
+  const running: Partial<Record<Listener, RunningServer>> = {};
+  const start = async (name: Listener, address: string): Promise<RunningServer> =>
+    (running[name] = await startServer({
+      address,
       tls: { ...tls, requireClientCertificate: name === 'rounds' },
       services: services[name],
-      authorise: (context) => authorise({ store, consortium }, context),
+      authorise: (context) => authorise({ store, consortium, clock, sessions }, context),
       logger,
-    });
-  const enrolment = await start('enrolment');
+    }));
   try {
-    return { enrolment, rounds: await start('rounds') };
+    const enrolment = await start('enrolment', at.enrolment);
+    const rounds = await start('rounds', at.rounds);
+    if (at.api === undefined) return { enrolment, rounds };
+    return { enrolment, rounds, api: await start('api', at.api) };
   } catch (cause) {
-    await enrolment.close();
+    await Promise.all(Object.values(running).map((server) => server.close()));
     throw cause;
   }
 }
@@ -159,11 +203,16 @@ async function listen(
 export function publicEndpoints(
   config: AggregatorConfig,
   aggregator: Aggregator,
-): { readonly enrolment: string; readonly rounds: string } {
+): { readonly enrolment: string; readonly rounds: string; readonly api?: string } {
   const at = (address: string): string =>
     formatAddress({
       host: config.publicHost,
       port: Number(address.slice(address.lastIndexOf(':') + 1)),
     });
-  return { enrolment: at(aggregator.enrolmentAddress), rounds: at(aggregator.roundsAddress) };
+  const { enrolmentAddress, roundsAddress, apiAddress } = aggregator;
+  return {
+    enrolment: at(enrolmentAddress),
+    rounds: at(roundsAddress),
+    ...(apiAddress !== undefined && { api: at(apiAddress) }),
+  };
 }

@@ -12,11 +12,40 @@ export interface AggregatorConfig {
   /** Folder of the content-addressed blobs; made when missing. */
   readonly blobs: string;
   /** Server key, its certificate chain up to the CA, and the CA that clients must be issued by; PEM. */
-  readonly tls: { readonly key: string; readonly certificate: string; readonly ca: string };
+  readonly tls: {
+    readonly key: string;
+    readonly certificate: string;
+    readonly ca: string;
+    /** The older authority's word for the newer one, while there are two. */
+    readonly cross?: string;
+  };
   /** Private Ed25519 key of the audit log, PEM (PKCS#8); mode 0600. */
   readonly logKey: string;
-  /** `host:port` of the two listeners; port 0 takes a free one, which endpoints.json then names. */
-  readonly listen: { readonly enrolment: string; readonly rounds: string };
+  /**
+   * Renewal authority, which renews certificates of enrolled silos; without its files nothing is
+   * renewed. The certificate is read anew for every renewal.
+   */
+  readonly renewal: {
+    readonly key: string;
+    readonly certificate: string;
+    /** Life of a renewed certificate, in days. */
+    readonly days: number;
+    /** How long the certificate before it is still honoured, in minutes. */
+    readonly overlapMinutes: number;
+  };
+  /** File with the passphrase of this machine's keys, where they are encrypted. */
+  readonly passphraseFile?: string;
+  /** Operators whose accounts are made, with every role, in a store that has none. */
+  readonly founders: readonly string[];
+  /** How many different operators it takes to approve a silo. */
+  readonly approvals: 1 | 2;
+  /** `host:port` of the listeners; port 0 takes a free one, which endpoints.json then names. */
+  readonly listen: {
+    readonly enrolment: string;
+    readonly rounds: string;
+    /** For programs with API tokens; there is none without it. */
+    readonly api?: string;
+  };
   /** Host by which silos reach this machine; it stands in endpoints.json and in invitations. */
   readonly publicHost: string;
   /** Written when the aggregator listens: {enrolment, rounds, pid}. */
@@ -73,11 +102,36 @@ export const AGGREGATOR_SCHEMA: JsonSchema = {
       key: { ...FILE, default: 'tls.key.pem', description: 'Server key, PEM.' },
       certificate: { ...FILE, default: 'tls.pem', description: 'Chain up to the CA, PEM.' },
       ca: { ...FILE, default: 'ca.pem', description: 'Issuer of all certificates, PEM.' },
+      cross: { ...FILE, description: "The older authority's word for the newer one, PEM." },
     }),
+    renewal: group({
+      key: {
+        ...FILE,
+        default: 'renewal.key.pem',
+        description: 'Key of the renewal authority, PEM.',
+      },
+      certificate: { ...FILE, default: 'renewal.pem', description: 'Its certificate, PEM.' },
+      days: { type: 'number', exclusiveMinimum: 0, maximum: 90, default: 7 },
+      overlapMinutes: { type: 'number', minimum: 0, maximum: 10_080, default: 60 },
+    }),
+    passphraseFile: { ...FILE, description: "Passphrase of this machine's encrypted keys." },
+    founders: {
+      type: 'array',
+      minItems: 1,
+      items: { type: 'string', pattern: '^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$' },
+      default: ['operator'],
+      description: 'Operators with every role in a store that has no account yet.',
+    },
+    approvals: {
+      enum: [1, 2],
+      default: 2,
+      description: 'Different operators that it takes to approve a silo.',
+    },
     logKey: { ...FILE, default: 'log.key.pem', description: 'Ed25519 key of the log, PEM.' },
     listen: group({
       enrolment: { ...ADDRESS, default: '127.0.0.1:7443', description: 'First contact of silos.' },
       rounds: { ...ADDRESS, default: '127.0.0.1:7444', description: 'Silos and operators.' },
+      api: { ...ADDRESS, description: 'Programs with API tokens; absent: none.' },
     }),
     publicHost: {
       type: 'string',
@@ -114,12 +168,20 @@ export const AGGREGATOR_SCHEMA: JsonSchema = {
 export async function readAggregatorConfig(file: string): Promise<AggregatorConfig> {
   const { value } = await readYaml<AggregatorConfig>(file, AGGREGATOR_SCHEMA);
   const at = (path: string): string => resolve(dirname(file), path);
-  const { key, certificate, ca } = value.tls;
+  const { key, certificate, ca, cross } = value.tls;
+  const { renewal, passphraseFile } = value;
   return {
     ...value,
     database: at(value.database),
     blobs: at(value.blobs),
-    tls: { key: at(key), certificate: at(certificate), ca: at(ca) },
+    tls: {
+      key: at(key),
+      certificate: at(certificate),
+      ca: at(ca),
+      ...(cross !== undefined && { cross: at(cross) }),
+    },
+    renewal: { ...renewal, key: at(renewal.key), certificate: at(renewal.certificate) },
+    ...(passphraseFile !== undefined && { passphraseFile: at(passphraseFile) }),
     logKey: at(value.logKey),
     endpointsFile: at(value.endpointsFile),
   };

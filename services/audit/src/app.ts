@@ -1,4 +1,5 @@
 import { MedleyError, readText, type Logger } from '@medley/kit';
+import { openPrivateKey } from '@medley/pki';
 import {
   formatAddress,
   parseAddress,
@@ -37,10 +38,18 @@ export async function createAuditService(options: AuditOptions): Promise<Running
   return server;
 }
 
-/** Key and certificates that the configuration names. Throws FILE_UNREADABLE. */
-export async function readServerTls({ tls }: AuditConfig): Promise<ServerTls> {
+/**
+ * Key and certificates that the configuration names; an encrypted key is opened with the passphrase
+ * file. Throws FILE_UNREADABLE, PKI_PASSPHRASE_WRONG and PKI_KEY_INVALID.
+ */
+export async function readServerTls({ tls, passphraseFile }: AuditConfig): Promise<ServerTls> {
+  const passphrase =
+    passphraseFile === undefined
+      ? undefined
+      : (await readText(passphraseFile)).replace(/\r?\n$/, '');
+  const key = openPrivateKey(await readText(tls.key), passphrase);
   return {
-    keyPem: await readText(tls.key),
+    keyPem: key.export({ type: 'pkcs8', format: 'pem' }).toString(),
     certChainPem: await readText(tls.certificate),
     caPem: await readText(tls.ca),
     requireClientCertificate: true,

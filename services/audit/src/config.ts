@@ -15,6 +15,8 @@ export interface AuditConfig {
   readonly endpointsFile: string;
   /** Server key, its certificate chain up to the CA, and the CA that clients must be issued by; PEM. */
   readonly tls: { readonly key: string; readonly certificate: string; readonly ca: string };
+  /** File with the passphrase of the server key, where that is encrypted. */
+  readonly passphraseFile?: string;
   readonly logLevel: LogLevel;
 }
 
@@ -55,6 +57,7 @@ export const AUDIT_SCHEMA: JsonSchema = {
         ca: { ...FILE, default: 'ca.pem', description: 'Issuer of all certificates, PEM.' },
       },
     },
+    passphraseFile: { ...FILE, description: 'Passphrase of the encrypted server key.' },
     logLevel: { enum: ['debug', 'info', 'warn', 'error', 'silent'], default: 'info' },
   },
 };
@@ -64,10 +67,12 @@ export async function readAuditConfig(file: string): Promise<AuditConfig> {
   const { value } = await readYaml<AuditConfig>(file, AUDIT_SCHEMA);
   const at = (path: string): string => resolve(dirname(file), path);
   const { key, certificate, ca } = value.tls;
+  const { passphraseFile } = value;
   return {
     ...value,
     database: at(value.database),
     endpointsFile: at(value.endpointsFile),
     tls: { key: at(key), certificate: at(certificate), ca: at(ca) },
+    ...(passphraseFile !== undefined && { passphraseFile: at(passphraseFile) }),
   };
 }

@@ -1,3 +1,4 @@
+import { access } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { MedleyError, readText } from '@medley/kit';
 import { openAuthority, type Authority } from '@medley/pki';
@@ -23,6 +24,14 @@ export async function readPassphrase(
     throw new MedleyError('OPERATOR_PASSPHRASE_MISSING', `${named} is empty`);
   }
   return passphrase;
+}
+
+/** Whether the home holds the authority's key; an operator without it approves all the same. */
+export async function holdsAuthority({ folder }: OperatorHome): Promise<boolean> {
+  return access(resolve(folder, FILES.authorityKey)).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** The consortium's authority, opened for signing. Throws PKI_* and OPERATOR_HOME_MISSING. */

@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, test } from '@jest/globals';
 import { readYaml, systemClock, systemRng } from '@medley/kit';
 import { AUDIT_SCHEMA, readAuditConfig, readServerTls } from '@medley/audit';
 import { logKeyFromPrivateKey, parseVerifierKey } from '@medley/merkle';
-import { openPrivateKey, readCertificate, spkiPin, verifyIssued } from '@medley/pki';
+import { openPrivateKey, readCertificate, readIssuer, spkiPin, verifyIssued } from '@medley/pki';
 import { AGGREGATOR_SCHEMA, readAggregatorConfig } from '../../aggregator/src/config.ts';
 import { readKeys } from '../../aggregator/src/keys.ts';
 import { openHomeAuthority } from './authority.ts';
@@ -25,6 +25,7 @@ async function options(change: Partial<NewConsortium> = {}): Promise<NewConsorti
     host: 'agg.northsea.example',
     ports: { enrolment: 7443, rounds: 0, audit: 7445 },
     passphrase: PASSPHRASE,
+    approvals: 2,
     keyBits: 2048,
     clock: systemClock,
     rng: systemRng,
@@ -57,6 +58,8 @@ describe('a new consortium', () => {
       'tls.pem': '644',
       'tls.key.pem': '600',
       'log.key.pem': '600',
+      'renewal.key.pem': '600',
+      'renewal.pem': '644',
       'aggregator.yaml': '600',
       'audit.yaml': '600',
     });
@@ -101,6 +104,27 @@ describe('a new consortium', () => {
 });
 
 describe('its configuration', () => {
+  test('opens encrypted server keys with the passphrase file that it names, and nothing else', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'medley-init-'));
+    const file = join(folder, 'servers.pass');
+    await writeFile(file, 'battery staple horse\n', { mode: 0o600 });
+    const serverKeys = { passphrase: 'battery staple horse', file };
+    const sealed = await createConsortium(await options({ serverKeys, approvals: 1 }));
+    const config = await readAggregatorConfig(sealed.aggregatorConfig);
+    const audit = await readAuditConfig(sealed.auditConfig);
+    for (const key of [config.tls.key, config.logKey, config.renewal.key, audit.tls.key]) {
+      expect(await readFile(key, 'utf8')).toContain('BEGIN ENCRYPTED PRIVATE KEY');
+    }
+    const keys = await readKeys(config);
+    expect((await keys.renewals())?.privateKey.type).toBe('private');
+    expect((await readServerTls(audit)).keyPem).toContain('BEGIN PRIVATE KEY');
+    await writeFile(file, 'another passphrase\n');
+    const refused = expect.objectContaining({ code: 'PKI_PASSPHRASE_WRONG' });
+    await expect(readKeys(config)).rejects.toEqual(refused);
+    await expect(readServerTls(audit)).rejects.toEqual(refused);
+    expect(config.approvals).toBe(1);
+  });
+
   test('is what the aggregator reads, with its keys', async () => {
     await readYaml(made.aggregatorConfig, AGGREGATOR_SCHEMA);
     const config = await readAggregatorConfig(made.aggregatorConfig);
@@ -110,7 +134,12 @@ describe('its configuration', () => {
       listen: { enrolment: '0.0.0.0:7443', rounds: '0.0.0.0:0' },
       publicHost: 'agg.northsea.example',
     });
-    expect((await readKeys(config)).logKey.name).toBe('medley/northsea');
+    const keys = await readKeys(config);
+    expect(keys.logKey.name).toBe('medley/northsea');
+    expect(config).toMatchObject({ founders: ['ada'], approvals: 2 });
+    const renewals = await keys.renewals();
+    expect(readIssuer(renewals?.certificatePem ?? '')).toMatchObject({ isRenewal: true });
+    expect(await keys.renewals()).toBe(renewals);
   });
 
   test("is what the audit service reads, over the aggregator's own file", async () => {

@@ -5,6 +5,7 @@ import { stringify } from 'yaml';
 import { MedleyError, writeDurably, type Clock, type Rng } from '@medley/kit';
 import { formatVerifierKey, verifierKey } from '@medley/merkle';
 import {
+  certifyRenewal,
   createAuthority,
   createIdentity,
   createTlsKey,
@@ -30,6 +31,10 @@ export interface NewConsortium {
   readonly ports: { readonly enrolment: number; readonly rounds: number; readonly audit: number };
   /** Encrypts the authority's key; at least 12 characters. */
   readonly passphrase: string;
+  /** How many different operators it takes to approve a hospital. */
+  readonly approvals: 1 | 2;
+  /** Encrypts the keys of the two servers' homes, which read it from `file`; they are plain without it. */
+  readonly serverKeys?: { readonly passphrase: string; readonly file: string };
   /** Length of the RSA keys; default 3072. */
   readonly keyBits?: number;
   readonly clock: Clock;
@@ -47,8 +52,10 @@ export interface MadeConsortium {
   readonly auditConfig: string;
 }
 
+/** Renewals stop when nobody looks after the consortium for a quarter of a year. */
+export const RENEWAL_DAYS = 90;
 /** A year for servers and operators: they are renewed by hand, on the machine that issued them. */
-const SERVER_DAYS = 365;
+export const SERVER_DAYS = 365;
 /** 128 bits of security (NIST SP 800-57 part 1, table 2). */
 const KEY_BITS = 3072;
 const PUBLIC = 0o644;
@@ -59,12 +66,14 @@ const ENDPOINTS = 'endpoints.json';
 const AGGREGATOR = {
   config: 'aggregator.yaml',
   logKey: 'log.key.pem',
+  renewalKey: 'renewal.key.pem',
+  renewal: 'renewal.pem',
   database: 'medley.db',
 } as const;
 const AUDIT = { config: 'audit.yaml' } as const;
 
 /**
- * Creates a consortium: the authority with its encrypted key, an operator's certificate, and the
+ * Creates a consortium: the authority with its encrypted key, the renewal authority below it, an operator's certificate, and the
  * homes of aggregator and audit service with keys and configuration. Every key is made here, on one
  * machine, because all three belong to the operator; hospitals make theirs at home. Nothing is
  * written before everything is made, and operator.yaml comes last.
@@ -86,13 +95,25 @@ export async function createConsortium(options: NewConsortium): Promise<MadeCons
     issue(authority, options, 'audit', 'audit'),
   ]);
   const logKey = createIdentity();
+  const renewalKey = await createTlsKey(keyBits);
+  const renewalPem = certifyRenewal({
+    authority,
+    publicKeyPem: renewalKey.publicKeyPem,
+    nowMs: clock.nowMs(),
+    days: RENEWAL_DAYS,
+    rng,
+  });
+  const sealed = (pem: string): string =>
+    options.serverKeys ? encryptPrivateKey(pem, options.serverKeys.passphrase, rng) : pem;
   const log = verifierKey('log', `medley/${consortium}`, logKey.publicKey);
   const logVerifierKey = formatVerifierKey(log);
 
-  await write(aggregatorHome, AGGREGATOR.logKey, logKey.privateKeyPem);
-  await writeServer(aggregatorHome, aggregator, caPem);
+  await write(aggregatorHome, AGGREGATOR.logKey, sealed(logKey.privateKeyPem));
+  await write(aggregatorHome, AGGREGATOR.renewalKey, sealed(renewalKey.privateKeyPem));
+  await write(aggregatorHome, AGGREGATOR.renewal, renewalPem, PUBLIC);
+  await writeServer(aggregatorHome, { ...aggregator, keyPem: sealed(aggregator.keyPem) }, caPem);
   await write(aggregatorHome, AGGREGATOR.config, aggregatorYaml(options));
-  await writeServer(auditHome, audit, caPem);
+  await writeServer(auditHome, { ...audit, keyPem: sealed(audit.keyPem) }, caPem);
   await write(auditHome, AUDIT.config, auditYaml(options));
   await write(home, FILES.authority, caPem, PUBLIC);
   await write(home, FILES.authorityKey, caKeyPem);
@@ -156,7 +177,8 @@ async function writeServer(folder: string, issued: Issued, caPem: string): Promi
   await write(folder, SERVER.ca, caPem, PUBLIC);
 }
 
-function aggregatorYaml({ consortium, host, ports }: NewConsortium): string {
+function aggregatorYaml(options: NewConsortium): string {
+  const { consortium, host, ports, operator, approvals, serverKeys } = options;
   return yaml('deploy/config/aggregator.full.yaml', {
     apiVersion: 'medley/v1',
     kind: 'Aggregator',
@@ -165,6 +187,10 @@ function aggregatorYaml({ consortium, host, ports }: NewConsortium): string {
     blobs: 'blobs',
     tls: SERVER,
     logKey: AGGREGATOR.logKey,
+    renewal: { key: AGGREGATOR.renewalKey, certificate: AGGREGATOR.renewal },
+    ...(serverKeys && { passphraseFile: serverKeys.file }),
+    founders: [operator],
+    approvals,
     listen: {
       enrolment: listenAddress(host, ports.enrolment),
       rounds: listenAddress(host, ports.rounds),
@@ -174,7 +200,8 @@ function aggregatorYaml({ consortium, host, ports }: NewConsortium): string {
   });
 }
 
-function auditYaml({ host, ports, aggregatorHome, auditHome }: NewConsortium): string {
+function auditYaml(options: NewConsortium): string {
+  const { host, ports, aggregatorHome, auditHome, serverKeys } = options;
   return yaml('deploy/config/audit.full.yaml', {
     apiVersion: 'medley/v1',
     kind: 'Audit',
@@ -183,6 +210,7 @@ function auditYaml({ host, ports, aggregatorHome, auditHome }: NewConsortium): s
     publicHost: host,
     endpointsFile: ENDPOINTS,
     tls: SERVER,
+    ...(serverKeys && { passphraseFile: serverKeys.file }),
   });
 }
 

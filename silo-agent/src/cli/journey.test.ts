@@ -89,6 +89,8 @@ beforeAll(async () => {
       if (!verifyStatement(key, 'collect', { requestId }, signature)) return unused();
       return reply;
     },
+    renewCertificate: unused,
+    getRevocations: unused,
   });
   const address = '127.0.0.1:0';
   enrolment = await startServer({

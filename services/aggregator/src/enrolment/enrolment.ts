@@ -7,8 +7,14 @@ import {
   type Clock,
   type Rng,
 } from '@medley/kit';
-import { isIdentityKey, verifyEnrolment, verifyStatement, type SignedEnrolment } from '@medley/pki';
-import type { Ledger } from '../log/ledger.ts';
+import {
+  isIdentityKey,
+  verifyEnrolment,
+  verifyStatement,
+  type Certificate,
+  type SignedEnrolment,
+} from '@medley/pki';
+import type { Change, Ledger } from '../log/ledger.ts';
 import type { RequestRow, SiloRow } from '../store/rows.ts';
 import type { Store, Tables } from '../store/store.ts';
 import { admitRequest, checkApproval, checkInvitation, type InvitationOrder } from './decision.ts';
@@ -19,8 +25,16 @@ export interface EnrolmentParts {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly consortium: string;
-  /** The consortium's CA certificate; its key is not here. */
+  /** The consortium's CA certificates; their keys are not here. */
   readonly caPem: string;
+  /** How many operators it takes to approve a silo. */
+  readonly approvals: number;
+}
+
+/** How far the approval of a request has come. */
+export interface Approval {
+  readonly state: 'pending' | 'enrolled';
+  readonly approvedBy: readonly string[];
 }
 
 /** What a silo learns of its request. */
@@ -32,6 +46,7 @@ export type Outcome =
 /** A pending request with what an operator needs to check it without believing the aggregator. */
 export interface Pending extends RequestRow {
   readonly secretHash: Uint8Array;
+  readonly approvedBy: readonly string[];
 }
 
 /** How silos come into the consortium: invitation, request, the operator's decision, collection. */
@@ -154,41 +169,59 @@ export class EnrolmentDesk {
     if (request?.state !== 'pending' || !invitation) {
       throw new MedleyError('ENROLMENT_UNKNOWN', `silo ${silo} has no pending request`);
     }
-    return { ...request, secretHash: invitation.secretHash };
+    const approvedBy = await approversOf(tables, request.id);
+    return { ...request, secretHash: invitation.secretHash, approvedBy };
+  }
+
+  /** What the silo collects. Throws ENROLMENT_UNKNOWN for a silo that is not enrolled. */
+  async certificateOf(
+    silo: string,
+  ): Promise<{ readonly requestId: string; readonly certificatePem: string }> {
+    const { tables } = this.#parts.store;
+    const row = await tables.silos.get(silo);
+    const request =
+      row?.requestId === undefined ? undefined : await tables.requests.get(row.requestId);
+    if (row?.state !== 'enrolled' || request?.certificatePem === undefined) {
+      throw new MedleyError('ENROLMENT_UNKNOWN', `silo ${silo.slice(0, 64)} is not enrolled`);
+    }
+    return { requestId: request.id, certificatePem: request.certificatePem };
   }
 
   /**
-   * Enrols the silo with the certificate that the operator issued. The same approval again changes
-   * nothing. Throws ENROLMENT_UNKNOWN, ENROLMENT_DECIDED and as {@link checkApproval}.
+   * Records an operator's approval, and enrols the silo when enough different operators have approved
+   * and one of them brought the certificate. The same approval again changes nothing. Throws
+   * ENROLMENT_UNKNOWN, ENROLMENT_DECIDED and as {@link checkApproval}.
    */
-  async approve(requestId: string, certificatePem: string, operator: string): Promise<void> {
-    const { ledger, clock, caPem } = this.#parts;
-    await ledger.change(async ({ tables, record }) => {
+  async approve(requestId: string, certificatePem: string, operator: string): Promise<Approval> {
+    const { ledger, clock, caPem, approvals } = this.#parts;
+    return ledger.change(async (change) => {
+      const { tables } = change;
       const request = await requestOf(tables, requestId);
-      if (request.state === 'approved' && request.certificatePem === certificatePem) return;
+      const isSame = certificatePem === '' || certificatePem === request.certificatePem;
+      if (request.state === 'approved' && isSame) {
+        return { state: 'enrolled', approvedBy: await approversOf(tables, requestId) };
+      }
       await checkUndecided(tables, request);
-      const certificate = checkApproval(request, certificatePem, caPem, clock.nowMs());
-      await tables.requests.put({ ...request, state: 'approved', certificatePem });
-      const silo = (await tables.silos.get(request.silo)) ?? newSilo(request.silo);
-      await tables.silos.put({
-        ...silo,
-        state: 'enrolled',
-        identityKey: request.identityKey,
-        fingerprint: request.fingerprint,
-        certificateSerial: certificate.serial,
-        certificateExpiresMs: certificate.notAfterMs,
-      });
-      await record({
-        type: 'silo.approved',
-        actor: { kind: 'operator', id: operator },
-        outcome: 'ok',
-        data: {
-          silo: request.silo,
-          requestId,
-          certificateSerial: certificate.serial,
-          identityKeyHash: keyHash(request.identityKey),
-        },
-      });
+      const pem = certificatePem === '' ? (request.certificatePem ?? '') : certificatePem;
+      const nowMs = clock.nowMs();
+      const certificate = pem === '' ? undefined : checkApproval(request, pem, caPem, nowMs);
+      const isNews = !(await approversOf(tables, requestId)).includes(operator);
+      await tables.approvals.put({ requestId, operator, atMs: nowMs });
+      const approvedBy = await approversOf(tables, requestId);
+      if (certificate && approvedBy.length >= approvals) {
+        await enrol(change, request, { ...certificate, pem }, operator, nowMs);
+        return { state: 'enrolled', approvedBy };
+      }
+      if (certificate) await tables.requests.put({ ...request, certificatePem: pem });
+      if (isNews) {
+        await change.record({
+          type: 'silo.endorsed',
+          actor: { kind: 'operator', id: operator },
+          outcome: 'ok',
+          data: { silo: request.silo, requestId, identityKeyHash: keyHash(request.identityKey) },
+        });
+      }
+      return { state: 'pending', approvedBy };
     });
   }
 
@@ -212,6 +245,52 @@ export class EnrolmentDesk {
   }
 }
 
+async function enrol(
+  { tables, record }: Change,
+  request: RequestRow,
+  certificate: Certificate,
+  operator: string,
+  nowMs: number,
+): Promise<void> {
+  const { serial, notAfterMs, pem } = certificate;
+  await tables.requests.put({ ...request, state: 'approved', certificatePem: pem });
+  const silo = (await tables.silos.get(request.silo)) ?? newSilo(request.silo);
+  await tables.silos.put({
+    ...silo,
+    state: 'enrolled',
+    identityKey: request.identityKey,
+    fingerprint: request.fingerprint,
+    certificateSerial: serial,
+    certificateExpiresMs: notAfterMs,
+  });
+  await tables.certificates.put({
+    serial,
+    silo: request.silo,
+    issuer: 'authority',
+    issuedMs: nowMs,
+    untilMs: notAfterMs,
+    chainPem: pem,
+    requestHash: undefined,
+    revokedMs: undefined,
+    reason: undefined,
+  });
+  await record({
+    type: 'silo.approved',
+    actor: { kind: 'operator', id: operator },
+    outcome: 'ok',
+    data: {
+      silo: request.silo,
+      requestId: request.id,
+      certificateSerial: serial,
+      identityKeyHash: keyHash(request.identityKey),
+    },
+  });
+}
+
+async function approversOf(tables: Tables, requestId: string): Promise<readonly string[]> {
+  return (await tables.approvals.of(requestId)).map(({ operator }) => operator);
+}
+
 async function requestOf(tables: Tables, id: string): Promise<RequestRow> {
   const request = await tables.requests.get(id);
   if (!request) throw new MedleyError('ENROLMENT_UNKNOWN', 'there is no such request');
@@ -226,8 +305,14 @@ async function checkUndecided(tables: Tables, request: RequestRow): Promise<void
   }
 }
 
-/** Two silos with one identity would count as two in every threshold. */
+/**
+ * Two silos with one identity would count as two in every threshold, and a key that was revoked comes
+ * back under no name.
+ */
 async function checkKeyIsNew(tables: Tables, request: SignedEnrolment): Promise<void> {
+  if (await tables.revokedKeys.has(request.identityKey)) {
+    throw new MedleyError('PKI_CERTIFICATE_REVOKED', 'the identity key was revoked');
+  }
   const others = (await tables.silos.list()).filter(({ name }) => name !== request.silo);
   const isTaken = others.some(
     ({ identityKey }) => identityKey && equalBytes(identityKey, request.identityKey),

@@ -3,19 +3,15 @@ import {
   Admin,
   serve,
   type AdminMethods,
-  type CallContext,
   type Handlers,
   type ProposeStudyReply,
   type ProposeStudyRequest__Output,
   type Served,
-  type SiloSummary,
   type StudyStatus,
 } from '@medley/rpc';
 import type { Blobs } from '../blob/blobs.ts';
-import type { EnrolmentDesk } from '../enrolment/enrolment.ts';
 import { waitFor } from '../rounds/scheduler.ts';
 import type { Signal } from '../rounds/signal.ts';
-import type { SiloRow } from '../store/rows.ts';
 import type { StudyDesk } from '../studies/desk.ts';
 import { proposeStudy, type ProposalParts } from '../studies/proposal.ts';
 import {
@@ -25,11 +21,21 @@ import {
   type Status,
   type StatusParts,
 } from '../studies/status.ts';
-import { asChunks, blobRef, inOrder, needed, splitHead, wholeNumber } from './fields.ts';
+import { accountHandlers, type AccountHandlerParts } from './adminAccounts.ts';
+import { siloHandlers, type SiloHandlerParts } from './adminSilos.ts';
+import {
+  asChunks,
+  blobRef,
+  inOrder,
+  needed,
+  operatorOf,
+  splitHead,
+  wholeNumber,
+} from './fields.ts';
 import type { Library } from './library.ts';
 
-export interface AdminParts extends ProposalParts, StatusParts {
-  readonly enrolment: EnrolmentDesk;
+export interface AdminParts
+  extends ProposalParts, StatusParts, SiloHandlerParts, AccountHandlerParts {
   readonly desk: StudyDesk;
   readonly library: Library;
   readonly changed: Signal;
@@ -42,44 +48,12 @@ const WATCH_MS = 1000;
 
 /** The service that operators call. Who calls was checked by `authorise` before any handler. */
 export function adminService(parts: AdminParts): Served {
-  return serve(Admin, { ...siloHandlers(parts), ...studyHandlers(parts), ...modelHandlers(parts) });
-}
-
-type SiloMethods = 'invite' | 'listSilos' | 'getEnrolment' | 'approveSilo' | 'refuseSilo';
-
-function siloHandlers(parts: AdminParts): Pick<Handlers<AdminMethods>, SiloMethods> {
-  const { enrolment, store, presence } = parts;
-  return {
-    invite: async ({ silo, invitationId, secretHash, expiresMs }, context) => {
-      const order = {
-        silo,
-        invitationId,
-        secretHash: new Uint8Array(secretHash),
-        expiresMs: wholeNumber(expiresMs, 'expires_ms'),
-      };
-      await enrolment.invite(order, operatorOf(context));
-      return {};
-    },
-    listSilos: async () => {
-      const rows = await store.tables.silos.list();
-      return { silos: rows.map((row) => siloSummary(row, presence.isAttending(row.name))) };
-    },
-    getEnrolment: async ({ silo }) => {
-      const pending = await enrolment.pending(silo);
-      const { id, csrPem, identityKey, fingerprint, invitationId, signature } = pending;
-      const secretHash = toHex(pending.secretHash);
-      const request = { silo: pending.silo, csrPem, identityKey, invitationId, signature };
-      return { requestId: id, fingerprint, secretHash, ...request };
-    },
-    approveSilo: async ({ requestId, certificatePem }, context) => {
-      await enrolment.approve(requestId, certificatePem, operatorOf(context));
-      return {};
-    },
-    refuseSilo: async ({ requestId, reason }, context) => {
-      await enrolment.refuse(requestId, reason, operatorOf(context));
-      return {};
-    },
-  };
+  return serve(Admin, {
+    ...siloHandlers(parts),
+    ...accountHandlers(parts),
+    ...studyHandlers(parts),
+    ...modelHandlers(parts),
+  });
 }
 
 type StudyMethods =
@@ -195,18 +169,6 @@ async function* modelChunks(
   for await (const { model } of messages) yield needed(model, 'model');
 }
 
-function siloSummary(row: SiloRow, attending: boolean): SiloSummary {
-  return {
-    silo: row.name,
-    state: row.state,
-    fingerprint: row.fingerprint,
-    certificateSerial: row.certificateSerial ?? '',
-    certificateExpiresMs: String(row.certificateExpiresMs ?? 0),
-    lastSeenMs: String(row.lastSeenMs),
-    attending,
-  };
-}
-
 function studyStatus({ summary, rounds, waitingFor }: Status): StudyStatus {
   return { summary, rounds: rounds.map(roundStatus), waitingFor };
 }
@@ -229,8 +191,4 @@ function roundStatus(report: RoundReport): NonNullable<StudyStatus['rounds']>[nu
     abortCode: row.abortCode ?? '',
     steps: steps.map((one) => ({ step: one.step, atMs: String(one.atMs) })),
   };
-}
-
-function operatorOf(context: CallContext): string {
-  return needed(context.peer, 'certificate').name;
 }

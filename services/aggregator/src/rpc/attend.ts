@@ -29,7 +29,8 @@ export interface AttendParts {
 
 /**
  * A silo's stream: all it needs to know at once, then every change, and heartbeats between. Ends with
- * RPC_FORBIDDEN when the silo is revoked meanwhile. Throws ROUND_PROTOCOL for an agent of another
+ * PKI_CERTIFICATE_REVOKED when the silo is revoked meanwhile and PKI_CERTIFICATE_EXPIRED when its
+ * certificate ends. Throws ROUND_PROTOCOL for an agent of another
  * version.
  */
 export async function* attend(
@@ -49,7 +50,7 @@ export async function* attend(
   try {
     while (!context.signal.aborted) {
       const seen = changed.version;
-      await checkEnrolled(store, name, serial);
+      await checkEnrolled(parts, name, serial);
       if (clock.nowMs() >= beatMs) {
         beatMs = clock.nowMs() + BEAT_MS;
         await store.tables.silos.touch(name, clock.nowMs());

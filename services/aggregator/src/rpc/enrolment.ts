@@ -1,9 +1,27 @@
 import { Enrolment, serve, type Served } from '@medley/rpc';
 import { invitationSecretHash } from '@medley/pki';
 import type { EnrolmentDesk } from '../enrolment/enrolment.ts';
+import type { RenewalDesk } from '../enrolment/renewal.ts';
+import type { RevocationDesk } from '../enrolment/revocation.ts';
+
+export interface EnrolmentServiceParts {
+  readonly enrolment: EnrolmentDesk;
+  readonly renewal: RenewalDesk;
+  readonly revocation: RevocationDesk;
+  /** Every authority in force, PEM. */
+  readonly caPem: string;
+  /** The older authority's word for the newer one; empty when there is one. */
+  readonly crossPem: string;
+}
 
 /** The service of the first contact: no certificate, so nothing but signed requests counts. */
-export function enrolmentService(desk: EnrolmentDesk): Served {
+export function enrolmentService({
+  enrolment: desk,
+  renewal,
+  revocation,
+  caPem,
+  crossPem,
+}: EnrolmentServiceParts): Served {
   return serve(Enrolment, {
     requestEnrolment: (request) =>
       desk.request({
@@ -27,5 +45,17 @@ export function enrolmentService(desk: EnrolmentDesk): Served {
           return { state: 'REFUSED', reason: outcome.reason };
       }
     },
+    renewCertificate: async ({ silo, csrPem, after, identityKey, signature }) => ({
+      certificatePem: await renewal.renew({
+        silo,
+        csrPem,
+        after,
+        identityKey: new Uint8Array(identityKey),
+        signature: new Uint8Array(signature),
+      }),
+      caPem,
+      crossPem,
+    }),
+    getRevocations: async () => ({ crlPem: await revocation.lists() }),
   });
 }

@@ -1,5 +1,5 @@
 import { MedleyError } from '@medley/kit';
-import type { Chunk__Output, RoundKey__Output } from '@medley/rpc';
+import type { CallContext, Chunk__Output, RoundKey__Output } from '@medley/rpc';
 import type { BlobName, RoundId } from '../store/rows.ts';
 import { hashBytes } from '../rounds/task.ts';
 
@@ -15,6 +15,11 @@ export function needed<T>(value: T | null | undefined, what: string): T {
     throw new MedleyError('RPC_MESSAGE_INVALID', `${what} is missing`);
   }
   return value;
+}
+
+/** Name of the operator who calls. Throws RPC_MESSAGE_INVALID without one. */
+export function operatorOf(context: CallContext): string {
+  return needed(context.peer, 'certificate').name;
 }
 
 /** A 64-bit field as a number. Throws RPC_MESSAGE_INVALID beyond 2^53. */

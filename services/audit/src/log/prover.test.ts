@@ -37,6 +37,7 @@ class FakeLog implements LogStore {
   };
   checkpoints = async () => [];
   isEnrolled = async () => false;
+  isOperator = async () => false;
   close = () => undefined;
 }
 

@@ -54,14 +54,17 @@ export function auditService(store: LogStore, prover: Prover): Served {
 }
 
 /**
- * Admits operators, and silos whose certificate is in force: TLS alone would honour a revoked one
- * until it expires. Throws RPC_UNAUTHENTICATED, RPC_FORBIDDEN.
+ * Admits operators and silos whose certificate is in force: TLS alone would honour a revoked one until
+ * it expires. Throws RPC_UNAUTHENTICATED, RPC_FORBIDDEN.
  */
-export async function authoriseReader(store: LogStore, context: CallContext): Promise<void> {
-  const peer = requireRole(context, 'operator', 'silo');
-  if (peer.role === 'silo' && !(await store.isEnrolled(peer.name, peer.serial))) {
-    throw new MedleyError('RPC_FORBIDDEN', `the certificate of ${peer.name} is not in force`);
+export async function authoriseReader(store: LogStore, context: CallContext): Promise<undefined> {
+  const { role, name, serial } = requireRole(context, 'operator', 'silo');
+  const isInForce =
+    role === 'silo' ? await store.isEnrolled(name, serial) : await store.isOperator(name, serial);
+  if (!isInForce) {
+    throw new MedleyError('RPC_FORBIDDEN', `the certificate of ${name} is not in force`);
   }
+  return undefined;
 }
 
 /** A uint64 of the wire as a number; beyond 2^53 is beyond every log. */

@@ -48,6 +48,23 @@ describe('reading', () => {
     expect(await store.isEnrolled("x' OR 1=1 --", 'aa')).toBe(false);
   });
 
+  test('takes an operator for one only with an active account that honours the certificate', async () => {
+    expect(await store.isOperator('ada', 'aa')).toBe(true);
+    expect(await store.isOperator('bob', 'aa')).toBe(false);
+    await log.execute("UPDATE operator SET certificate_serial = 'bb'");
+    expect(await store.isOperator('ada', 'aa')).toBe(false);
+    expect(await store.isOperator('ada', 'bb')).toBe(true);
+    await log.execute("UPDATE operator SET state = 'disabled'");
+    expect(await store.isOperator('ada', 'bb')).toBe(false);
+  });
+
+  test('honours a certificate that was replaced only for its overlap', async () => {
+    await log.silo('sloterdijk', 'cc', 'enrolled');
+    expect(await store.isEnrolled('sloterdijk', 'cc')).toBe(true);
+    await log.execute("UPDATE certificate SET until_ms = 1 WHERE serial = 'cc'");
+    expect(await store.isEnrolled('sloterdijk', 'cc')).toBe(false);
+  });
+
   test('opens a file whose path needs escaping in a URL', async () => {
     const odd = await createLogFile('a b#c.db');
     await odd.append(leaves[0]!);

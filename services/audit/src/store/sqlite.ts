@@ -35,9 +35,20 @@ export async function openLogStore(file: string): Promise<LogStore> {
       return row && checkpointOf(row);
     },
     isEnrolled: async (silo, serial) => {
+      // By the clock of SQLite: the row says until when the aggregator honours the certificate.
       const found = await rows(
-        "SELECT 1 FROM silo WHERE name = ? AND certificate_serial = ? AND state = 'enrolled'",
+        `SELECT 1 FROM certificate c JOIN silo s ON s.name = c.silo
+         WHERE s.name = ? AND c.serial = ? AND s.state = 'enrolled' AND c.revoked_ms IS NULL
+         AND c.until_ms >= unixepoch() * 1000`,
         [silo, serial],
+      );
+      return found.length === 1;
+    },
+    isOperator: async (name, serial) => {
+      const found = await rows(
+        `SELECT 1 FROM operator WHERE name = ? AND state = 'active'
+         AND COALESCE(certificate_serial, ?) = ?`,
+        [name, serial, serial],
       );
       return found.length === 1;
     },
@@ -59,7 +70,9 @@ export async function openReadOnly(file: string): Promise<Client> {
     await client.execute('PRAGMA query_only = ON');
     await client.execute('PRAGMA busy_timeout = 5000');
     await client.execute('PRAGMA trusted_schema = OFF');
-    await client.execute('SELECT 1 FROM log_entry, checkpoint, silo LIMIT 1');
+    await client.execute(
+      'SELECT 1 FROM log_entry, checkpoint, silo, certificate, operator LIMIT 1',
+    );
     return client;
   } catch (cause) {
     client?.close();

@@ -11,6 +11,8 @@ export interface LogStore {
   newestCheckpoint(): Promise<StoredCheckpoint | undefined>;
   /** Whether a silo's certificate (serial in lower-case hex) is in force: enrolled and not revoked. */
   isEnrolled(silo: string, serial: string): Promise<boolean>;
+  /** Whether an operator's certificate is in force: an active account that honours the serial. */
+  isOperator(name: string, serial: string): Promise<boolean>;
   close(): void;
 }
 

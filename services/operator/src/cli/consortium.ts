@@ -14,6 +14,8 @@ interface InitOptions extends SharedOptions {
   readonly roundsPort: number;
   readonly auditPort: number;
   readonly passphraseFile?: string;
+  readonly singleOperator: boolean;
+  readonly serverPassphraseFile?: string;
 }
 
 const port = wholeNumber(0, 65_535);
@@ -30,13 +32,19 @@ export function consortiumCommands(program: Command, context: CommandContext): v
     .option('--rounds-port <n>', 'port for rounds and operators; 0 takes a free one', port, 7444)
     .option('--audit-port <n>', 'port of the audit service; 0 takes a free one', port, 7445)
     .option('--passphrase-file <file>', "file with the passphrase of the authority's key")
+    .option('--server-passphrase-file <file>', "encrypt the servers' keys with this passphrase")
+    .option('--single-operator', 'approve hospitals alone; the audit trail says so', false)
     .addHelpText(
       'after',
       `
 Makes an RSA-3072 authority whose key stays in the operator's home, encrypted, and one home each for
 the two servers, with the certificates they need and configuration to start from. Names are lower-case
 letters, digits and hyphens. The passphrase has at least 12 characters; MEDLEY_CA_PASSPHRASE_FILE may
-name its file, too.
+name its file, too. With --server-passphrase-file the servers' keys are encrypted as well and the
+servers read that file at their start: keep it elsewhere than the keys and their backups.
+
+It takes two operators to approve a hospital (medley operator add). --single-operator sets approvals: 1
+in aggregator.yaml instead, which is an entry of the audit trail that every hospital can read.
 
   (umask 077; head -c 24 /dev/urandom | base64 > ca.pass)
   medley consortium init northsea --host agg.northsea.example --passphrase-file ca.pass
@@ -51,7 +59,12 @@ async function init(name: string, options: InitOptions, context: CommandContext)
   const at = (path: string): string => resolve(context.cwd, path);
   const terminal = context.terminal(options.json);
   const passphrase = await readPassphrase(context, options.passphraseFile);
-  terminal.say('Making four RSA-3072 keys …');
+  const serverFile = options.serverPassphraseFile && at(options.serverPassphraseFile);
+  const serverKeys = serverFile && {
+    passphrase: await readPassphrase(context, serverFile),
+    file: serverFile,
+  };
+  terminal.say('Making five RSA-3072 keys …');
   const made = await createConsortium({
     consortium: name,
     operator: options.operator,
@@ -65,6 +78,8 @@ async function init(name: string, options: InitOptions, context: CommandContext)
       audit: options.auditPort,
     },
     passphrase,
+    approvals: options.singleOperator ? 1 : 2,
+    ...(serverKeys && { serverKeys }),
     clock: context.clock,
     rng: context.rng,
   });

@@ -135,6 +135,8 @@ describe('silo approve', () => {
     });
     expect(JSON.parse(out)).toEqual({
       silo: 'charite',
+      state: 'enrolled',
+      approvedBy: ['ada'],
       serial: certificate.serial,
       expires: new Date(certificate.notAfterMs).toISOString(),
     });
@@ -149,6 +151,17 @@ describe('silo approve', () => {
     const { code, out } = await consortium.run(args, { env });
     expect(code).toBe(0);
     expect(out).toMatch(/^charite is enrolled; its certificate [0-9a-f]{32} runs until 20/);
+  });
+
+  test('says whose approval is still needed', async () => {
+    const file = ['--passphrase-file', consortium.passphraseFile];
+    const { admin } = consortium;
+    const before = admin.approval;
+    admin.approval = { state: 'pending', approvedBy: ['ada'], approvalsNeeded: 2 };
+    const { code, out } = await approve('--fingerprint', words, ...file);
+    admin.approval = before;
+    expect(code).toBe(0);
+    expect(out).toBe('charite is approved by ada; still needed: 1 other operator\n');
   });
 
   test('certifies nothing for other words', async () => {

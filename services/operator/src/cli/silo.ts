@@ -1,12 +1,18 @@
 import type { Command } from 'commander';
 import { fromHex, MedleyError, printable, table, timestamp } from '@medley/kit';
-import { createInvitation, issueCertificate, spkiPin } from '@medley/pki';
-import type { SiloSummary__Output } from '@medley/rpc';
+import {
+  createInvitation,
+  issueCertificate,
+  readAuthorities,
+  type Authority,
+  type IssuedCertificate,
+} from '@medley/pki';
+import type { PendingEnrolment__Output, SiloSummary__Output } from '@medley/rpc';
 import { checkPending } from '../approval.ts';
-import { openHomeAuthority, readPassphrase } from '../authority.ts';
+import { holdsAuthority, openHomeAuthority, readPassphrase } from '../authority.ts';
 import { withAdmin } from '../connection.ts';
 import { homeOf, type CommandContext, type SharedOptions } from '../context.ts';
-import { aggregatorEndpoints } from '../home.ts';
+import { aggregatorEndpoints, type OperatorHome } from '../home.ts';
 import { command, wholeNumber } from './command.ts';
 
 const HOUR_MS = 3_600_000;
@@ -43,7 +49,8 @@ the keys that come with it wait for \`medley silo approve\`.
         endpoints: await aggregatorEndpoints(home),
         consortium: home.config.consortium,
         silo: name,
-        caPin: spkiPin(home.caPem),
+        // While one authority takes over from another, the older one's: servers still show it.
+        caPin: readAuthorities(home.caPem)[0]?.spkiSha256 ?? '',
       });
       const order = {
         silo: name,
@@ -97,47 +104,75 @@ interface ApproveOptions extends SharedOptions {
 }
 
 function approve(silo: Command, context: CommandContext): void {
-  command(silo, 'approve <name>', 'certify a hospital whose fingerprint you have compared')
+  command(silo, 'approve <name>', 'vouch for a hospital whose fingerprint you have compared')
     .requiredOption('--fingerprint <words>', 'the six words that the hospital read out to you')
     .option('--passphrase-file <file>', "file with the authority key's passphrase")
     .option('--days <n>', 'validity of the certificate', wholeNumber(1, 3650), 7)
     .addHelpText(
       'after',
       `
-Call the hospital at a number you already had and let them read the six words on their screen.
-The certificate is signed here: the authority's key never leaves this machine. It is not renewed by
-itself, so let it cover the studies that you plan; a hospital's state is looked up on every call.
+Call the hospital at a number you already had and let them read the six words on their screen. It takes
+two operators unless aggregator.yaml says otherwise; each compares the words. Where the home holds the
+authority's key the certificate is signed here, for the key never leaves this machine; another operator
+approves without it, before or after. The agent renews the certificate by itself.
 
-  medley silo approve charite --fingerprint "bado kelu mina tora zuva gipo" --days 90
+  medley silo approve charite --fingerprint "bado kelu mina tora zuva gipo"
 `,
     )
     .action(async (name: string, options: ApproveOptions) => {
       const home = await homeOf(context, options);
-      const passphrase = await readPassphrase(context, options.passphraseFile);
-      const issued = await withAdmin(home, async (admin) => {
+      const authority = await ownAuthority(home, context, options);
+      const { reply, issued } = await withAdmin(home, async (admin) => {
         const pending = await admin.getEnrolment({ silo: name }, context);
         checkPending(pending, name, options.fingerprint);
-        const certificate = issueCertificate({
-          authority: await openHomeAuthority(home, passphrase),
-          csrPem: pending.csrPem,
-          subject: { consortium: home.config.consortium, role: 'silo', name },
-          nowMs: context.clock.nowMs(),
-          days: options.days,
-          rng: context.rng,
-        });
-        const { certificatePem } = certificate;
-        await admin.approveSilo({ requestId: pending.requestId, certificatePem }, context);
-        return certificate;
+        const certificate = authority && certify(home, authority, pending, context, options.days);
+        const order = { requestId: pending.requestId, certificatePem: '' };
+        const certificatePem = certificate?.certificatePem ?? '';
+        const answer = await admin.approveSilo({ ...order, certificatePem }, context);
+        return { reply: answer, issued: certificate };
       });
-      const { serial } = issued;
-      const expires = timestamp(issued.notAfterMs);
+      const { state, approvedBy, approvalsNeeded } = reply;
+      const certificate = issued && {
+        serial: issued.serial,
+        expires: timestamp(issued.notAfterMs),
+      };
+      const text =
+        state !== 'enrolled'
+          ? `${name} is approved by ${approvedBy.join(', ')}; still needed: ${missing(approvedBy, approvalsNeeded, issued !== undefined)}`
+          : certificate
+            ? `${name} is enrolled; its certificate ${certificate.serial} runs until ${certificate.expires}`
+            : `${name} is enrolled`;
       context
         .terminal(options.json)
-        .result(
-          { silo: name, serial, expires },
-          `${name} is enrolled; its certificate ${serial} runs until ${expires}`,
-        );
+        .result({ silo: name, state, approvedBy, ...certificate }, printable(text));
     });
+}
+
+/** The authority, where this home holds its key. Throws OPERATOR_PASSPHRASE_MISSING, PKI_*. */
+async function ownAuthority(
+  home: OperatorHome,
+  context: CommandContext,
+  { passphraseFile }: Pick<ApproveOptions, 'passphraseFile'>,
+): Promise<Authority | undefined> {
+  if (!(await holdsAuthority(home))) return undefined;
+  return openHomeAuthority(home, await readPassphrase(context, passphraseFile));
+}
+
+function certify(
+  { config }: OperatorHome,
+  authority: Authority,
+  { silo, csrPem }: Pick<PendingEnrolment__Output, 'silo' | 'csrPem'>,
+  { clock, rng }: CommandContext,
+  days: number,
+): IssuedCertificate {
+  const subject = { consortium: config.consortium, role: 'silo', name: silo } as const;
+  return issueCertificate({ authority, csrPem, subject, nowMs: clock.nowMs(), days, rng });
+}
+
+function missing(approvedBy: readonly string[], needed: number, hasCertificate: boolean): string {
+  const others = needed - approvedBy.length;
+  if (others <= 0) return 'the approval of the operator who holds the authority';
+  return `${String(others)} other operator${hasCertificate ? '' : ', one with the authority'}`;
 }
 
 function refuse(silo: Command, context: CommandContext): void {
