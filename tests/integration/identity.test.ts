@@ -127,9 +127,8 @@ describe('revocation', () => {
     const { certificatePem: certPem } = await door.renewCertificate(renewalOf(silo));
     const tls = { ...silo.tls, certPem, keyPem: nextKeyPem };
     const client = consortium.rounds(tls);
-    const stream = client
-      .attend({ agentVersion: 'test', protocolVersion: 1 })
-      [Symbol.asyncIterator]();
+    const assignments = client.attend({ agentVersion: 'test', protocolVersion: 1 });
+    const stream = assignments[Symbol.asyncIterator]();
     expect((await stream.next()).value).toMatchObject({ heartbeat: { leaseMs: 15_000 } });
     const { serials } = await revoke();
     expect([...serials].sort()).toEqual([serialOf(silo.tls), serialOf(tls)].sort());

@@ -223,6 +223,23 @@ export function leafOf(chain: string): string {
   return splitPem(chain)[0] ?? '';
 }
 
+/** The certified key, SubjectPublicKeyInfo in PEM. Throws PKI_CERTIFICATE_INVALID. */
+export function certificateKey(pemOrDer: string | Uint8Array): string {
+  const { publicKey } = parseX509(pemOrDer);
+  return publicKey.export({ type: 'spki', format: 'pem' }).toString();
+}
+
+/** Host names and addresses by which a server's certificate may be dialled. Throws PKI_CERTIFICATE_INVALID. */
+export function hostsOf(pemOrDer: string | Uint8Array): {
+  readonly dnsNames: readonly string[];
+  readonly ipAddresses: readonly string[];
+} {
+  const entries = (parseX509(pemOrDer).subjectAltName ?? '').split(', ');
+  const after = (prefix: string): string[] =>
+    entries.filter((one) => one.startsWith(prefix)).map((one) => one.slice(prefix.length));
+  return { dnsNames: after('DNS:'), ipAddresses: after('IP Address:') };
+}
+
 /** Exactly one certificate. Throws PKI_CERTIFICATE_INVALID. */
 export function parseX509(pemOrDer: string | Uint8Array): X509Certificate {
   const der = typeof pemOrDer === 'string' ? readPem(pemOrDer, 'CERTIFICATE') : pemOrDer;

@@ -7,6 +7,8 @@ export {
   type IssueOptions,
 } from './ca.ts';
 export {
+  certificateKey,
+  hostsOf,
   leafOf,
   purposeOf,
   readAuthorities,

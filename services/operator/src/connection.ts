@@ -4,7 +4,9 @@ import {
   connect,
   type AdminMethods,
   type AuditMethods,
+  Enrolment,
   type Client,
+  type EnrolmentMethods,
   type ClientTls,
 } from '@medley/rpc';
 import { aggregatorEndpoints, auditAddress, type OperatorHome } from './home.ts';
@@ -25,6 +27,21 @@ export async function withAdmin<T>(
     return await use(admin);
   } finally {
     admin.close();
+  }
+}
+
+/** Calls `use` with a client of the aggregator's enrolment service and closes it afterwards. */
+export async function withDoor<T>(
+  home: OperatorHome,
+  use: (door: Client<EnrolmentMethods>) => Promise<T>,
+): Promise<T> {
+  const { enrolment: address } = await aggregatorEndpoints(home);
+  const tls = { caPem: home.caPem, serverRole: 'aggregator' } as const;
+  const door = connect({ service: Enrolment, address, tls });
+  try {
+    return await use(door);
+  } finally {
+    door.close();
   }
 }
 

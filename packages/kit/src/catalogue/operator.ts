@@ -16,6 +16,13 @@ export const OPERATOR = {
     sentence: 'The folder already holds a consortium.',
     remedy: 'Choose another --home; an authority is never overwritten.',
   },
+  OPERATOR_ADMITTANCE: {
+    grpc: 'INVALID_ARGUMENT',
+    http: 400,
+    exit: EXIT.identity,
+    sentence: "The administrator's answer does not fit this operator's key.",
+    remedy: 'Use the file that was made for the request of this very home.',
+  },
   OPERATOR_SERVER_DOWN: {
     grpc: 'UNAVAILABLE',
     http: 503,

@@ -20,3 +20,10 @@ export function wholeNumber(from: number, to: number): (text: string) => number 
     throw new InvalidArgumentError(`It must be a whole number from ${from} to ${to}.`);
   };
 }
+
+/** Reads an option as words between commas. */
+export function wordList(text: string): string[] {
+  const words = text.split(',').map((word) => word.trim());
+  if (words.every((word) => /^[a-z]+$/.test(word))) return words;
+  throw new InvalidArgumentError('It must be words between commas.');
+}

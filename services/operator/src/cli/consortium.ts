@@ -4,6 +4,7 @@ import { readPassphrase } from '../authority.ts';
 import { createConsortium } from '../consortium.ts';
 import type { CommandContext, SharedOptions } from '../context.ts';
 import { command, wholeNumber } from './command.ts';
+import { renewalCommands } from './renewals.ts';
 
 interface InitOptions extends SharedOptions {
   readonly aggregatorHome: string;
@@ -22,7 +23,9 @@ const port = wholeNumber(0, 65_535);
 
 /** `medley consortium …`: the beginning. */
 export function consortiumCommands(program: Command, context: CommandContext): void {
-  const consortium = program.command('consortium').description('create a consortium');
+  const consortium = program
+    .command('consortium')
+    .description('create a consortium and look after it');
   command(consortium, 'init <name>', 'create the authority and the homes of operator and servers')
     .option('--aggregator-home <folder>', 'where the aggregator will live', '.medley/aggregator')
     .option('--audit-home <folder>', 'where the audit service will live', '.medley/audit')
@@ -53,6 +56,7 @@ in aggregator.yaml instead, which is an entry of the audit trail that every hosp
 `,
     )
     .action(async (name: string, options: InitOptions) => init(name, options, context));
+  renewalCommands(consortium, context);
 }
 
 async function init(name: string, options: InitOptions, context: CommandContext): Promise<void> {

@@ -3,8 +3,10 @@ import type { TerminalStreams } from '@medley/kit';
 import type { CommandContext } from '../context.ts';
 import { auditCommands } from './audit.ts';
 import { consortiumCommands } from './consortium.ts';
+import { operatorCommands } from './operator.ts';
 import { modelCommands } from './model.ts';
 import { siloCommands } from './silo.ts';
+import { tokenCommands } from './token.ts';
 import { studyCommands } from './study.ts';
 
 /** The whole command line of the operator. It never ends the process: faults of usage are thrown. */
@@ -32,7 +34,7 @@ export function operatorProgram(
 From nothing to a trained model:
   medley consortium init NAME      an authority, a server, an operator's certificate
   medley silo invite NAME          a token for each hospital
-  medley silo approve NAME …       after comparing six words by telephone
+  medley silo approve NAME …       after comparing six words by telephone; two operators do
   medley study propose FOLDER      study.yaml and model.onnx; every hospital signs
   medley study start NAME          rounds begin
   medley study status NAME --watch
@@ -46,6 +48,8 @@ to standard output, words for people to standard error; --json makes the result 
     );
   consortiumCommands(program, context);
   siloCommands(program, context);
+  operatorCommands(program, context);
+  tokenCommands(program, context);
   studyCommands(program, context);
   modelCommands(program, context);
   auditCommands(program, context);

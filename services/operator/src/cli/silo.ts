@@ -14,6 +14,7 @@ import { withAdmin } from '../connection.ts';
 import { homeOf, type CommandContext, type SharedOptions } from '../context.ts';
 import { aggregatorEndpoints, type OperatorHome } from '../home.ts';
 import { command, wholeNumber } from './command.ts';
+import { revocationCommands } from './revocation.ts';
 
 const HOUR_MS = 3_600_000;
 /** Last moment that RFC 3339 can write. */
@@ -21,11 +22,14 @@ const END_OF_TIME_MS = 253_402_300_799_999;
 
 /** `medley silo …`: who is in the consortium. */
 export function siloCommands(program: Command, context: CommandContext): void {
-  const silo = program.command('silo').description('invite, approve, refuse and list hospitals');
+  const silo = program
+    .command('silo')
+    .description('invite, approve, refuse, revoke and list hospitals');
   invite(silo, context);
   list(silo, context);
   approve(silo, context);
   refuse(silo, context);
+  revocationCommands(silo, context);
 }
 
 function invite(silo: Command, context: CommandContext): void {
