@@ -29,6 +29,8 @@ export interface AgentConfig {
   readonly network: {
     /** Address of the aggregator when it moved since the enrolment. */
     readonly rounds?: string;
+    /** The same for its enrolment port, where certificates are renewed. */
+    readonly enrolment?: string;
   };
   readonly connectors: readonly ConnectorConfig[];
 }
@@ -116,6 +118,10 @@ export const AGENT_SCHEMA: JsonSchema = {
         rounds: {
           type: 'string',
           description: 'host:port of the aggregator, instead of the one in the invitation.',
+        },
+        enrolment: {
+          type: 'string',
+          description: 'host:port of its enrolment port, where certificates are renewed.',
         },
       },
     },

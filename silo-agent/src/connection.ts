@@ -1,6 +1,7 @@
 import type { Clock } from '@medley/kit';
 import { connect, Rounds, type Client, type RoundsMethods } from '@medley/rpc';
 import { openMembership, type Membership } from './enrolment/record.ts';
+import { finishRenewal } from './enrolment/renewal.ts';
 import type { AgentHome } from './home.ts';
 import { openKeys, type Keys } from './keystore.ts';
 import type { SiteIdentity } from './study/offer.ts';
@@ -20,6 +21,8 @@ export interface Connection {
  * RPC_ADDRESS_INVALID, RPC_TLS_REFUSED.
  */
 export async function openConnection(home: AgentHome, clock: Clock): Promise<Connection> {
+  // A renewal may have broken off, or be just putting its files in place.
+  await finishRenewal(home.paths);
   const membership = await openMembership(home.paths);
   const keys = await openKeys(home.paths.keys);
   const { record, caPem, certPem } = membership;

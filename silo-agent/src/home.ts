@@ -8,7 +8,13 @@ export interface HomePaths {
   readonly folder: string;
   readonly config: string;
   readonly keys: string;
+  readonly tlsKey: string;
+  readonly identityKey: string;
+  /** The TLS key of a renewal under way. */
+  readonly nextKey: string;
   readonly certificate: string;
+  /** A renewed certificate that is not in its place yet. */
+  readonly nextCertificate: string;
   readonly authority: string;
   readonly enrolment: string;
   readonly lock: string;
@@ -27,7 +33,11 @@ export function homePaths(folder: string): HomePaths {
     folder,
     config: join(folder, 'agent.yaml'),
     keys: join(folder, 'keys'),
+    tlsKey: join(folder, 'keys', 'tls.key.pem'),
+    identityKey: join(folder, 'keys', 'identity.key.pem'),
+    nextKey: join(folder, 'keys', 'tls.next.key.pem'),
     certificate: join(folder, 'tls.pem'),
+    nextCertificate: join(folder, 'tls.next.pem'),
     authority: join(folder, 'ca.pem'),
     enrolment: join(folder, 'enrolment.json'),
     lock: join(folder, 'run.lock'),

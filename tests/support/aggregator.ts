@@ -8,6 +8,7 @@ import {
   prismaStore,
   type Aggregator,
   type AggregatorConfig,
+  type AggregatorKeys,
   type Store,
 } from '@medley/aggregator';
 import {
@@ -136,7 +137,8 @@ export class TestConsortium {
     return this.#running!.store;
   }
 
-  async start(): Promise<void> {
+  /** `keys` in place of the consortium's own. */
+  async start(keys: Partial<AggregatorKeys> = {}): Promise<void> {
     const { keyPem, chainPem } = this.authority.issue('aggregator', 'aggregator');
     const store = await prismaStore(this.config.database, systemClock.nowMs());
     const aggregator = await createAggregator({
@@ -154,6 +156,7 @@ export class TestConsortium {
         crossPem: '',
         renewals: async () => this.authority.renewals(),
         logKey: logKeyFromSeed('medley/test', sha256(utf8('log key'))),
+        ...keys,
       },
     });
     this.#running = { aggregator, store };

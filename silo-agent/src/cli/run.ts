@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
 import { EXIT, MedleyError, takeLock, type Logger, type LogLevel } from '@medley/kit';
-import type { Client, RoundsMethods } from '@medley/rpc';
-import { Agent, type Attend } from '../agent.ts';
+import { Agent } from '../agent.ts';
 import { openConnection } from '../connection.ts';
+import { keepRenewed, renewIfDue } from '../enrolment/renewalLoop.ts';
 import { openHome } from '../home.ts';
+import { Link } from '../link.ts';
 import { grpcMessages } from '../round/messages.ts';
 import { command, homeOf, type CommandContext, type SharedOptions } from './context.ts';
 
@@ -26,7 +27,8 @@ export function runCommand(
       `
 Dials out to the aggregator and to nobody else; opens no port. Logs JSON lines to standard error.
 SIGTERM or Ctrl-C finishes the attempts that are open and begins none; a second one stops at once.
-Being killed is safe at any moment: what must be remembered is on disk before it is sent.
+Being killed is safe at any moment: what must be remembered is on disk before it is sent. The
+certificate is renewed at two thirds of its life, signed for by the identity key.
 
   medley-agent run
 `,
@@ -54,10 +56,17 @@ async function attend(
   drainMs: number,
 ): Promise<void> {
   const { clock, rng, interrupted: drain, killed: stop } = context;
-  const { client, keys, site, address } = await openConnection(home, clock);
+  await renewIfDue({ home, clock, rng, logger: root }, drain);
+  const { client: first, keys, site, address } = await openConnection(home, clock);
+  const link = new Link(first);
+  const { client } = link;
   const logger = root.with({ silo: site.silo });
   const work = context.openWork();
   const masker = context.openMasker();
+  const over = new AbortController();
+  const reconnect = async (): Promise<void> =>
+    link.swap((await openConnection(home, clock)).client);
+  const renewal = keepRenewed({ home, clock, rng, logger }, reconnect, over.signal);
   try {
     logger.info('agent starts', { address, detail: context.version });
     const agent = new Agent({
@@ -66,20 +75,18 @@ async function attend(
       identity: keys.identity,
       messages: grpcMessages(client),
       decisions: async (study, signal) => (await client.getStudy({ study }, { signal })).signatures,
-      attend: attendOver(client, context.version),
+      attend: link.attend({ agentVersion: context.version, protocolVersion: PROTOCOL_VERSION }),
       ...{ work, masker, clock, rng, logger },
     });
     await agent.run({ drain, stop, drainMs });
     logger.info('agent stops');
   } finally {
+    over.abort(new MedleyError('INTERRUPTED', 'the agent stops'));
+    await renewal;
     await work.close();
     await masker.close();
-    client.close();
+    link.close();
   }
-}
-
-function attendOver(client: Client<RoundsMethods>, agentVersion: string): Attend {
-  return (signal) => client.attend({ agentVersion, protocolVersion: PROTOCOL_VERSION }, { signal });
 }
 
 function levelOf(text: string): LogLevel {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { holderOf, isMedleyError, MedleyError, table, timestamp } from '@medley/kit';
-import { readCertificate } from '@medley/pki';
+import { leafOf, readCertificate } from '@medley/pki';
 import { lastRound } from '@medley/study';
 import { openMembership, readEnrolment } from '../enrolment/record.ts';
 import { openHome, type AgentHome } from '../home.ts';
@@ -66,7 +66,9 @@ async function enrolmentStatus(home: AgentHome): Promise<{
   const { state = 'none', consortium = null } = record ?? {};
   if (state !== 'enrolled')
     return { state, consortium, certificateSerial: null, certificateExpires: null };
-  const { serial, notAfterMs } = readCertificate((await openMembership(home.paths)).certPem);
+  const { serial, notAfterMs } = readCertificate(
+    leafOf((await openMembership(home.paths)).certPem),
+  );
   return {
     state,
     consortium,

@@ -14,7 +14,7 @@ import type { Client, EnrolmentMethods } from '@medley/rpc';
 import { Backoff } from '../backoff.ts';
 import type { AgentHome } from '../home.ts';
 import type { Keys } from '../keystore.ts';
-import { writeEnrolment, type EnrolmentRecord } from './record.ts';
+import { enrolmentAddress, writeEnrolment, type EnrolmentRecord } from './record.ts';
 import { dialEnrolment } from './request.ts';
 
 /** Pauses between questions while people telephone: 1 s at first, then up to 15 s. */
@@ -45,7 +45,7 @@ export async function collectEnrolment(
 ): Promise<EnrolmentRecord | undefined> {
   const { home, record, signal } = options;
   const caPem = await readText(home.paths.authority, 'AGENT_NOT_ENROLLED');
-  const door = dialEnrolment(record.endpoints.enrolment, caPem);
+  const door = dialEnrolment(enrolmentAddress(home, record), caPem);
   const backoff = new Backoff(POLL, options.clock, options.rng);
   try {
     for (;;) {

@@ -1,7 +1,7 @@
 import { MedleyError, readText, type JsonSchema } from '@medley/kit';
 import type { Endpoints } from '@medley/pki';
 import { readDocument, writeDocument } from '../file.ts';
-import type { HomePaths } from '../home.ts';
+import type { AgentHome, HomePaths } from '../home.ts';
 
 /** enrolment.json: how far this hospital's enrolment has come. Holds no secret. */
 export interface EnrolmentRecord {
@@ -49,10 +49,17 @@ export async function writeEnrolment(paths: HomePaths, record: EnrolmentRecord):
   await writeDocument(paths.enrolment, record);
 }
 
+/** Where the aggregator answers silos without a certificate: as configured, else as invited. */
+export function enrolmentAddress({ config }: AgentHome, record: EnrolmentRecord): string {
+  return config.network.enrolment ?? record.endpoints.enrolment;
+}
+
 /** What an enrolled hospital connects with. */
 export interface Membership {
   readonly record: EnrolmentRecord;
+  /** Every authority that is trusted here, PEM. */
   readonly caPem: string;
+  /** The hospital's certificate, and the renewal authority's when that signed it. */
   readonly certPem: string;
 }
 
