@@ -125,6 +125,73 @@ test('a buffer of the module, which the metadata tells from parameters, is no we
   expect(names(encodeModel(proto))).toEqual(['scale']);
 });
 
+describe("TorchScript's names of nodes", () => {
+  /** Two normalisations over the same tensors, under the names given. */
+  const called = (first: string, second: string) => {
+    const proto = decodeModel(twoNorms());
+    proto.producerName = 'pytorch';
+    proto.graph!.node!.forEach((node, i) => (node.name = [first, second][i] ?? ''));
+    return encodeModel(proto);
+  };
+  const [one, again] = ['/n1/LayerNormalization', '/n1_1/LayerNormalization'];
+
+  test('tell that one layer is called twice', () => {
+    expect(names(called(one, again))).toEqual(['n1.weight', 'n1.bias']);
+    const inSequence = [
+      '/net/net.1/LayerNormalization',
+      '/net/net.1_1/LayerNormalization',
+    ] as const;
+    expect(names(called(...inSequence))).toHaveLength(2);
+  });
+
+  test('tell two layers apart', () => {
+    expect(names(called(one, '/n2/LayerNormalization'))).toHaveLength(4);
+    expect(names(called(one, '/n1_2/n/LayerNormalization'))).toHaveLength(4);
+  });
+
+  /** Slopes of three PRelu that the exporter laid out anew, the second and third merged into the first. */
+  const slopes = (...nodes: readonly [string, string, string]) => {
+    const bytes = modelOf((b, x) => {
+      const first = b.constant(floatTensor([1], [0.25]), 'onnx::PRelu_5');
+      const [second, third] = [6, 7].map((i) => b.op('Identity', [first], {}, `onnx::PRelu_${i}`));
+      let y = x;
+      for (const [i, slope] of [first, second, third].entries())
+        y = b.op('PRelu', [y, slope], {}, `slope${i}`);
+      return y;
+    });
+    const proto = decodeModel(bytes);
+    proto.producerName = 'pytorch';
+    for (const node of proto.graph!.node!)
+      if (node.opType === 'PRelu')
+        node.name = nodes[Number((node.output ?? [])[0]?.at(-1))] ?? 'PRelu';
+    return encodeModel(proto);
+  };
+
+  test('tell which weights without a name of their own are one', () => {
+    expect(names(slopes('/a/PRelu', '/b/PRelu', '/c/PRelu'))).toEqual([
+      'onnx::PRelu_5',
+      'onnx::PRelu_6',
+      'onnx::PRelu_7',
+    ]);
+    expect(names(slopes('/a/PRelu', '/b/PRelu', '/b_1/PRelu'))).toHaveLength(2);
+    expect(names(slopes('/a/PRelu', '/a_1/PRelu', '/a_2/PRelu'))).toHaveLength(1);
+    const apart = slopes('/a/PRelu', '/b/PRelu', '/b_1/PRelu');
+    const trained = initialParameters(apart).map((_, i) => i + 1);
+    expect(initialParameters(exportModel(apart, trained))).toEqual(trained);
+  });
+});
+
+test('a weight that an Identity passes on under another name keeps its own', () => {
+  const bytes = modelOf((b, x) => {
+    const [scale, bias] = [b.constant(ones, 'n1.weight'), b.constant(zeros, 'n1.bias')];
+    const copy = b.op('Identity', [scale], {}, 'n2.weight');
+    const h = b.op('LayerNormalization', [x, scale, bias], {}, 'first');
+    const known = b.adopt({ ...h, dtype: 'float32', shape: ['batch', 3] });
+    return b.op('LayerNormalization', [known, copy, b.constant(zeros, 'n2.bias')], {}, 'second');
+  });
+  expect(names(bytes).toSorted()).toEqual(['n1.bias', 'n1.weight', 'n2.bias', 'n2.weight']);
+});
+
 describe('initializers that PyTorch feeds through Identity nodes with their names', () => {
   const renamed = (producer: string, name: string) => {
     const bytes = modelOf((b, x) => {

@@ -1,6 +1,7 @@
 import { isFloat } from '../graph/dtype.ts';
 import type { Graph, Node } from '../graph/graph.ts';
 import { elementCount, numbersOf, type Tensor } from '../graph/tensor.ts';
+import { modulesOf, type ModuleOf } from './module.ts';
 
 /** A graph in which every weight is an initializer of its own. */
 export interface Unshared {
@@ -45,12 +46,13 @@ interface Use {
  * Undoes the merging of equal initializers: a fresh model has one tensor of ones
  * behind all its normalisation scales. Uses become weights of their own when they belong to
  * different parameters in the code, as PyTorch's metadata tells, and without metadata when they are
- * operands of normalisation nodes, or biases or PRelu slopes in which all numbers are equal. The first
- * use keeps the name.
+ * operands of normalisation nodes, or biases or PRelu slopes in which all numbers are equal, unless the
+ * names of the nodes tell that one layer is called several times. The first use keeps the name.
  */
-export function unshare(graph: Graph): Unshared {
+export function unshare(file: Graph): Unshared {
+  const modules = modulesOf(file);
+  const { graph, copies, passed } = renamedApart(file, modules);
   const constants = machineMade(graph);
-  const copies = new Map<string, string>();
   const renames = new Map<Node, Map<number, string>>();
   const taken = new Set([...graph.initializers.keys(), ...graph.nodes.flatMap((n) => n.outputs)]);
   const rename = ({ node, input }: Use, name: string): void => {
@@ -60,8 +62,9 @@ export function unshare(graph: Graph): Unshared {
   for (const [source, uses] of usesOf(graph)) {
     const tensor = graph.initializers.get(source)!;
     for (const use of uses) if (constants.nodes.has(use.node)) rename(use, constants.name(source));
-    const open = uses.filter(({ node }) => !constants.nodes.has(node));
-    const [first, ...others] = [...groupsOf(tensor, open)].sort(
+    // What only passes a weight on follows whoever keeps its name.
+    const open = uses.filter(({ node }) => !constants.nodes.has(node) && !isIdentity(node));
+    const [first, ...others] = [...groupsOf({ source, tensor, modules }, open)].sort(
       (a, b) => Number(bears(b, source)) - Number(bears(a, source)),
     );
     if (first === undefined) continue;
@@ -81,7 +84,10 @@ export function unshare(graph: Graph): Unshared {
   for (const [name, source] of copies) initializers.set(name, initializers.get(source)!);
   const fixed = fixedBuffers(graph);
   for (const [name] of fixed) initializers.delete(name);
-  const splits = new Map([...renames].map(([node, inputs]) => [outputOf(node), inputs]));
+  const splits = new Map([
+    ...passed,
+    ...[...renames].map(([node, inputs]) => [outputOf(node), inputs] as const),
+  ]);
   const made = constants.tensors();
   for (const [name, source] of made) copies.set(name, source);
   return {
@@ -94,6 +100,47 @@ export function unshare(graph: Graph): Unshared {
     ]),
   };
 }
+
+/**
+ * TorchScript's names for weights that it has laid out anew (`onnx::MatMul_52`) say nothing of the code:
+ * one that it merged into another is a weight of its own when it is used in another module.
+ */
+function renamedApart(graph: Graph, modules: ModuleOf) {
+  const copies = new Map<string, string>();
+  const users = new Map<string, Node>();
+  for (const node of graph.nodes)
+    for (const input of node.inputs)
+      if (!users.has(input) && !isIdentity(node)) users.set(input, node);
+  const passed = new Map<string, ReadonlyMap<number, string>>();
+  const places = new Map<string, string>();
+  const placeOf = (name: string): string | undefined => {
+    const user = users.get(name);
+    const module = user === undefined ? undefined : modules(user);
+    return module === undefined ? undefined : JSON.stringify([user?.op, module]);
+  };
+  const nodes = graph.nodes.flatMap((node) => {
+    const [source = ''] = node.inputs;
+    const [target = ''] = node.outputs;
+    const isMade = isIdentity(node) && /^onnx::\w+_\d+$/.test(target);
+    if (!isMade || !isFloat(graph.initializers.get(source)?.dtype)) return [node];
+    const [here, there] = [placeOf(target), placeOf(source)];
+    if (here === undefined || here === there) return [node];
+    const key = JSON.stringify([source, here]);
+    const known = places.get(key);
+    if (known !== undefined) {
+      passed.set(target, new Map([[0, known]]));
+      return [{ ...node, inputs: [known] }];
+    }
+    places.set(key, target);
+    copies.set(target, source);
+    return [];
+  });
+  const initializers = new Map(graph.initializers);
+  for (const [name, source] of copies) initializers.set(name, initializers.get(source)!);
+  return { graph: { ...graph, nodes, initializers }, copies, passed };
+}
+
+const isIdentity = ({ op, domain }: Node): boolean => op === 'Identity' && domain === '';
 
 /** The graph as the file has it, for models that tie weights on purpose. */
 export function untouched(graph: Graph): Unshared {
@@ -142,26 +189,42 @@ interface Group {
 }
 
 /** The uses of one initializer, put together where they are one weight. */
-function groupsOf(tensor: Tensor, uses: readonly Use[]): readonly (readonly Use[])[] {
+function groupsOf(
+  { source, tensor, modules }: { source: string; tensor: Tensor; modules: ModuleOf },
+  uses: readonly Use[],
+): readonly (readonly Use[])[] {
   if (uses.length < 2) return [uses];
   const isUniform = allEqual(tensor);
   const groups: Group[] = [];
   const rest: Use[] = [];
   for (const use of uses) {
-    const names = tensor.dims.length > 0 || use.node.op === 'PRelu' ? namesOf(use) : [];
-    if (names.length === 0 && !isOwnSlot(use, isUniform)) {
+    const told = tensor.dims.length > 0 || use.node.op === 'PRelu' ? namesOf(use) : [];
+    const module = told.length > 0 ? undefined : modules(use.node);
+    const isKept = isOwners(use, source, module) || !isOwnSlot(use, isUniform);
+    if (told.length === 0 && isKept) {
       rest.push(use);
       continue;
     }
-    const slot = isNorm(use.node) ? String(use.input) : '';
+    const names = module === undefined ? told : [`/${module}`];
+    const operand = isNorm(use.node) ? String(use.input) : '';
     const same = groups.findIndex(
-      (group) => group.slot === slot && names.some((name) => group.names.includes(name)),
+      (group) => group.slot === operand && names.some((name) => group.names.includes(name)),
     );
     const { uses: before = [], names: known = [] } = groups[same] ?? {};
-    const joined = { uses: [...before, use], names: [...new Set([...known, ...names])], slot };
+    const joined = {
+      uses: [...before, use],
+      names: [...new Set([...known, ...names])],
+      slot: operand,
+    };
     groups.splice(same < 0 ? groups.length : same, 1, joined);
   }
   return [...(rest.length > 0 ? [rest] : []), ...groups.map((group) => group.uses)];
+}
+
+/** True for a use in the module that the weight has its name from, as that name says. */
+function isOwners({ node, input }: Use, source: string, module: string | undefined): boolean {
+  const slot = SLOTS[node.op]?.[input];
+  return module !== undefined && slot !== undefined && source === `${module}.${slot}`;
 }
 
 const namesOf = ({ node }: Use): readonly string[] => node.call?.parameters ?? [];
