@@ -118,6 +118,13 @@ const divide: Evaluation = (inputs, node) =>
     node,
   );
 
+/** With the sign of the divisor, or with fmod=1 that of the dividend. */
+const mod: Evaluation = (inputs, node) =>
+  elementwise(intOf(node, 'fmod', 0) === 1 ? (a, b) => a % b : (a, b) => a - b * Math.floor(a / b))(
+    inputs,
+    node,
+  );
+
 const cast: Evaluation = ([x], node) => {
   const dtype = BY_CODE[intOf(node, 'to', 0)];
   if (x === undefined || dtype === undefined) return undefined;
@@ -266,11 +273,15 @@ const EVALUATIONS: Readonly<Record<string, Evaluation>> = {
   Max: elementwise(Math.max),
   Min: elementwise(Math.min),
   Equal: elementwise((a, b) => Number(a === b), 'bool'),
+  Mod: mod,
   Less: elementwise((a, b) => Number(a < b), 'bool'),
   Greater: elementwise((a, b) => Number(a > b), 'bool'),
+  LessOrEqual: elementwise((a, b) => Number(a <= b), 'bool'),
+  GreaterOrEqual: elementwise((a, b) => Number(a >= b), 'bool'),
   And: elementwise((a, b) => a & b, 'bool'),
   Or: elementwise((a, b) => a | b, 'bool'),
   Not: unary((value) => Number(value === 0)),
+  Abs: unary(Math.abs),
   Neg: unary((value) => -value),
   Floor: unary(Math.floor),
   Ceil: unary(Math.ceil),

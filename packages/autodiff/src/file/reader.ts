@@ -175,12 +175,23 @@ function readList(
     case 'floats':
       return { kind, value: [...(proto.floats ?? [])] };
     case 'ints':
-      return { kind, value: (proto.ints ?? []).map((value) => safeInteger(value, where)) };
+      return { kind, value: (proto.ints ?? []).map((value) => listed(value, proto.name, where)) };
     case 'strings':
       return { kind, value: (proto.strings ?? []).map(text) };
     default:
       return { kind: 'opaque', value: where };
   }
+}
+
+/** Bounds of a Slice up to operator set 9 may be the largest 64-bit integer, for "to the end". */
+function listed(
+  value: Parameters<typeof safeInteger>[0],
+  name: string | null | undefined,
+  where: string,
+): number {
+  if (name !== 'starts' && name !== 'ends') return safeInteger(value, where);
+  const most = Number.MAX_SAFE_INTEGER;
+  return Math.min(Math.max(typeof value === 'number' ? value : value.toNumber(), -most), most);
 }
 
 /** A tensor of the file as bytes, whichever of its fields holds the elements. */

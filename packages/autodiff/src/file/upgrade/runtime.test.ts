@@ -33,6 +33,12 @@ const FORMS: readonly (readonly [number, string, Form])[] = [
     { op: 'Pad', attributes: { pads: [0, 0, 1, 1, 0, 0, 1, 1], mode: 'reflect' } },
   ],
   [7, 'Slice', { op: 'Slice', attributes: { starts: [1, 0], ends: [3, -1], axes: [2, 3] } }],
+  [
+    9,
+    'Slice to the end',
+    // As PyTorch writes an open end; 2^63 − 1 is no number that JavaScript counts with.
+    { op: 'Slice', attributes: { starts: [1], ends: [2 ** 63], axes: [1] } },
+  ],
   [9, 'Slice without axes', { op: 'Slice', attributes: { starts: [0, 1], ends: [1, 9] } }],
   [7, 'TopK', { op: 'TopK', attributes: { k: 2 }, outputs: 2, second: 'int64' }],
   [11, 'Squeeze', { op: 'Squeeze', x: [1, 3, 1], attributes: { axes: [0] } }],
