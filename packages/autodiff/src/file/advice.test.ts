@@ -33,6 +33,33 @@ describe('a warning', () => {
     expect(said('2.13.0', ['Conv', 'Relu'], '/layer/')).toEqual([]);
   });
 
+  test('says that TorchScript has folded it, which its names of weights show', () => {
+    const proto = decodeModel(mlp);
+    const [node] = proto.graph!.node!;
+    proto.graph!.node = [
+      { ...node!, opType: 'Conv', input: ['x', 'onnx::Conv_25', 'onnx::Conv_26'] },
+    ];
+    expect(warningsOf(proto).map(({ kind }) => kind)).toEqual(['batchNormFolded']);
+    proto.graph!.node = [{ ...node!, opType: 'Conv', input: ['x', 'layer.weight'] }];
+    expect(warningsOf(proto)).toEqual([]);
+  });
+
+  test('says that one weight has become two', () => {
+    const proto = decodeModel(mlp);
+    const bytes = (...values: number[]) => new Uint8Array(Float32Array.from(values).buffer);
+    const tensor = (name: string, dims: number[], rawData: Uint8Array) => ({
+      name,
+      dims: dims as never,
+      dataType: 1,
+      rawData,
+    });
+    const table = tensor('table.weight', [2, 3], bytes(1, 2, 3, 4, 5, 6));
+    proto.graph!.initializer = [table, tensor('onnx::MatMul_7', [3, 2], bytes(1, 4, 2, 5, 3, 6))];
+    expect(warningsOf(proto).map(({ kind }) => kind)).toEqual(['weightsUntied']);
+    proto.graph!.initializer = [table, tensor('onnx::MatMul_7', [3, 2], bytes(1, 4, 2, 5, 3, 7))];
+    expect(warningsOf(proto)).toEqual([]);
+  });
+
   test('says that statistics are kept', () => {
     expect(said('1.13', ['Conv', 'BatchNormalization'])).toEqual(['batchNormFrozen']);
   });

@@ -2,7 +2,7 @@ import type { onnx } from '../generated/onnx.js';
 
 /** Something about a model that does not stop training but may spoil it. */
 export interface Warning {
-  readonly kind: 'batchNormFolded' | 'batchNormFrozen';
+  readonly kind: 'batchNormFolded' | 'batchNormFrozen' | 'weightsUntied';
   readonly sentence: string;
   readonly advice: string;
 }
@@ -33,6 +33,17 @@ export function warningsOf(proto: onnx.ModelProto): readonly Warning[] {
       advice: `If the model has BatchNorm layers, export it with ${TORCHSCRIPT}; otherwise ignore this.`,
     });
   }
+  // TorchScript keeps the names of weights, except of those that it folded something into.
+  const isFolded = nodes.some(
+    ({ opType, input }) => /^Conv/.test(opType ?? '') && /^onnx::Conv/.test(input?.[1] ?? ''),
+  );
+  if (isFolded) {
+    warnings.push({
+      kind: 'batchNormFolded',
+      sentence: 'The exporter has folded BatchNormalization into the convolutions before it.',
+      advice: `Export the model with ${TORCHSCRIPT}.`,
+    });
+  }
   const isFrozen = norms.length > 0 && norms.every(({ output }) => (output ?? []).length === 1);
   if (isFrozen) {
     warnings.push({
@@ -41,7 +52,52 @@ export function warningsOf(proto: onnx.ModelProto): readonly Warning[] {
       advice: "Set batchNorm: 'train' to normalise by batches, or leave it to fine-tune.",
     });
   }
+  const untied = untiedOf(proto.graph?.initializer ?? []);
+  if (untied !== undefined) {
+    warnings.push({
+      kind: 'weightsUntied',
+      sentence: `"${untied}" is one tensor in the code but two in the file: the exporter has stored it transposed as well, and the two are trained apart.`,
+      advice: `Export the model with ${TORCHSCRIPT}.`,
+    });
+  }
   return warnings;
+}
+
+/** A matrix of the file that stands there a second time, transposed under a name the exporter made. */
+function untiedOf(tensors: readonly onnx.ITensorProto[]): string | undefined {
+  const sizeOf = ({ dims = [] }: onnx.ITensorProto): string => (dims ?? []).map(String).join('×');
+  const bySize = new Map<string, onnx.ITensorProto[]>();
+  for (const tensor of tensors) {
+    const isNamed = tensor.dataType === 1 && !/^(onnx::|val_)/.test(tensor.name ?? '');
+    if (isNamed && tensor.dims?.length === 2)
+      bySize.set(sizeOf(tensor), [...(bySize.get(sizeOf(tensor)) ?? []), tensor]);
+  }
+  for (const tensor of tensors) {
+    if (!/^(onnx::MatMul_|val_)\d+$/.test(tensor.name ?? '') || tensor.dataType !== 1) continue;
+    const [rows, columns] = (tensor.dims ?? []).map(Number);
+    const source = bySize
+      .get(`${columns}×${rows}`)
+      ?.find((other) => isTransposed(other, tensor, columns ?? 0));
+    if (source !== undefined) return source.name ?? '';
+  }
+  return undefined;
+}
+
+function isTransposed(a: onnx.ITensorProto, b: onnx.ITensorProto, rows: number): boolean {
+  const [left, right] = [a.rawData ?? new Uint8Array(), b.rawData ?? new Uint8Array()];
+  if (left.length === 0 || left.length !== right.length) return false;
+  const [first, second] = [left, right].map(
+    (bytes) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength),
+  ) as [DataView, DataView];
+  const columns = left.length / 4 / rows;
+  let isUniform = true;
+  for (let i = 0; i < left.length / 4; i++) {
+    const value = first.getUint32(4 * i);
+    const [row, column] = [Math.floor(i / columns), i % columns];
+    if (value !== second.getUint32(4 * (column * rows + row))) return false;
+    isUniform &&= value === first.getUint32(0);
+  }
+  return !isUniform;
 }
 
 /** True for files of PyTorch's exporter from 2.5 on that were not made by way of TorchScript. */
