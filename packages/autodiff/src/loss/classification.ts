@@ -12,7 +12,7 @@ type ClassLoss = LossOf<'cross_entropy'> | LossOf<'nll'> | LossOf<'focal'>;
 
 /** Where the classes stand in an output of rank `rank`. */
 export function classAxisOf(options: { readonly classAxis?: -1 | 1 }, rank: number): number {
-  return (options.classAxis ?? -1) === -1 ? rank - 1 : 1;
+  return options.classAxis === -1 ? rank - 1 : 1;
 }
 
 /** The output's shape without the class axis; undefined below two axes or for another class count. */
@@ -25,8 +25,7 @@ function placesOf(options: ClassLoss, output: Shape): Shape | undefined {
 
 function wantsOf(options: ClassLoss, what: string): string {
   const classes = options.classWeights?.length ?? 'classes';
-  const form =
-    (options.classAxis ?? -1) === -1 ? `[batch, ..., ${classes}]` : `[batch, ${classes}, ...]`;
+  const form = options.classAxis === -1 ? `[batch, ..., ${classes}]` : `[batch, ${classes}, ...]`;
   return `an output ${form} of ${what}`;
 }
 

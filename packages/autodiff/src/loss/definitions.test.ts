@@ -213,7 +213,7 @@ const CLASSES: readonly Case[] = [
     crossEntropy(4, { classAxis: 1, classWeights }),
     image,
   ),
-  indexed('cross_entropy', crossEntropy(4, {}), {
+  indexed({ kind: 'cross_entropy', classAxis: -1 }, crossEntropy(4, {}), {
     ...image,
     dims: [5, 2, 3, 4],
   }),

@@ -6,11 +6,11 @@ import { infer } from '../ops/registry.ts';
 import { buildTraining } from '../training/build.ts';
 import type { TensorInput } from '../training/feed.ts';
 import { Trainer } from '../training/trainer.ts';
-import type { LossName } from './loss.ts';
+import type { LossName, LossOptions } from './loss.ts';
 
 /** Loss and gradient with respect to the outputs themselves: the model adds a weight to each. */
 async function lossOf(
-  loss: LossName,
+  loss: LossName | LossOptions,
   outputs: readonly number[],
   dims: readonly number[],
   labels: TensorInput,
@@ -71,9 +71,19 @@ describe('cross-entropy', () => {
   test('averages over the places of a row', async () => {
     const logits = [0, 0, 1, 0, 2, 0, 0, 0];
     const labels = { data: Int32Array.of(0, 0, 1, 1), dims: [2, 2] };
-    const { losses } = await lossOf('cross_entropy', logits, [2, 2, 2], labels);
+    const loss = { kind: 'cross_entropy', classAxis: -1 } as const;
+    const { losses } = await lossOf(loss, logits, [2, 2, 2], labels);
     const nll = (gap: number) => Math.log1p(Math.exp(gap));
     expect(losses[0]).toBeCloseTo((nll(0) + nll(-1)) / 2, 6);
+    expect(losses[1]).toBeCloseTo((nll(2) + nll(0)) / 2, 6);
+  });
+
+  test('has the classes on axis 1 where nothing is said, as PyTorch has', async () => {
+    const logits = [0, 0, 1, 0, 2, 0, 0, 0];
+    const labels = { data: Int32Array.of(0, 0, 1, 1), dims: [2, 2] };
+    const { losses } = await lossOf('cross_entropy', logits, [2, 2, 2], labels);
+    const nll = (gap: number) => Math.log1p(Math.exp(gap));
+    expect(losses[0]).toBeCloseTo((nll(1) + nll(0)) / 2, 6);
     expect(losses[1]).toBeCloseTo((nll(2) + nll(0)) / 2, 6);
   });
 });

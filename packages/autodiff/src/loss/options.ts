@@ -65,7 +65,7 @@ interface BinaryFocalLoss extends Reduced {
 }
 
 interface OfClasses extends Reduced {
-  /** Axis of the output that holds the classes: −1, or 1 for images [batch, classes, ...]. @default -1 */
+  /** Axis of the output that holds the classes: 1, or −1 for sequences [batch, ..., classes]. @default 1 */
   readonly classAxis?: -1 | 1;
   /** Factor on the loss of each class. @default all 1 */
   readonly classWeights?: readonly number[];
