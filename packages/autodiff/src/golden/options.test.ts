@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { lossOf as ourLoss } from '../loss/registry.ts';
 import { optimizerOf as ourOptimizer } from '../optimizer/registry.ts';
-import { gradientOptionsOf, lossOf, optimizerOf, withClassAxis } from './options.ts';
+import { classAxes, gradientOptionsOf, lossOf, optimizerOf } from './options.ts';
 
 test.each([
   ['SGD', { lr: 1, momentum: 0.9, nesterov: true }, { kind: 'sgd', momentum: 0.9, nesterov: true }],
@@ -50,10 +50,15 @@ test.each([
   expect(() => ourLoss(lossOf({ loss })!)).not.toThrow();
 });
 
-test('a loss nobody knows is not known; only classes move to axis 1', () => {
+test('a loss nobody knows is not known', () => {
   expect(lossOf({ loss: 'ctc' })).toBeUndefined();
-  expect(withClassAxis('cross_entropy')).toEqual({ kind: 'cross_entropy', classAxis: 1 });
-  expect(withClassAxis('mse')).toBe('mse');
+});
+
+test('classes stand on the last axis of sequences and on axis 1 of images', () => {
+  const [last, first] = ([-1, 1] as const).map((classAxis) => ({ kind: 'nll', classAxis }));
+  expect(classAxes('nll', 2)).toEqual([last, first]);
+  expect(classAxes('nll', 3)).toEqual([first, last]);
+  expect(classAxes('mse', 3)).toEqual(['mse']);
 });
 
 test('a recorded bound on the norm is kept', () => {

@@ -38,16 +38,25 @@ export function lossOf({ loss }: Pick<GoldenCase, 'loss'>): LossName | LossOptio
   return Object.hasOwn(LOSS_NAMES, name) ? LOSS_NAMES[name] : undefined;
 }
 
-/** The same loss with the classes on axis 1, as PyTorch has them for images. */
-export function withClassAxis(loss: LossName | LossOptions): LossName | LossOptions {
+/**
+ * The loss with its classes where a recording may have them, the likeliest first: on the last axis, as
+ * the recordings say, but on axis 1 where labels [rows, height, width] are those of an image.
+ */
+export function classAxes(
+  loss: LossName | LossOptions,
+  labelRank: number,
+): readonly (LossName | LossOptions)[] {
   const kind = typeof loss === 'string' ? loss : loss.kind;
   switch (kind) {
     case 'cross_entropy':
     case 'nll':
     case 'focal':
-      return { kind, classAxis: 1 };
+      return (labelRank > 2 ? ([1, -1] as const) : ([-1, 1] as const)).map((classAxis) => ({
+        kind,
+        classAxis,
+      }));
     default:
-      return loss;
+      return [loss];
   }
 }
 

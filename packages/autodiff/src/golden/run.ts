@@ -2,11 +2,11 @@ import { isMedleyError, type ErrorCode } from '@medley/kit';
 import { initialParameters, inspectModel } from '../inspect.ts';
 import type { LossName, LossOptions } from '../loss/loss.ts';
 import { buildTraining } from '../training/build.ts';
-import type { TrainingArtifacts } from '../training/manifest.ts';
+import type { TrainingArtifacts, TrainingManifest } from '../training/manifest.ts';
 import { initialSlots, Trainer, type TrainingState } from '../training/trainer.ts';
-import { noiseCount, reachOf, recordedStart, tensorError } from './compare.ts';
+import { noiseCount, reachOf, recordedStart, tensorError, untrained } from './compare.ts';
 import { readGoldenCase, type GoldenCase } from './case.ts';
-import { gradientOptionsOf, lossOf, optimizerOf, withClassAxis } from './options.ts';
+import { classAxes, gradientOptionsOf, lossOf, optimizerOf } from './options.ts';
 
 /** Tolerances of the recordings: losses relative, tensors relative to their largest magnitude. */
 export const GOLDEN_TOLERANCE = { loss: 2e-4, gradient: 1e-4, final: 1e-3 } as const;
@@ -53,9 +53,10 @@ function missingOf(golden: GoldenCase): readonly string[] {
 }
 
 async function replay(golden: GoldenCase): Promise<GoldenResult> {
-  const artifacts = build(golden);
+  const frozen = untrained(golden, build(golden).manifest);
+  const artifacts = build(golden, frozen);
   const { manifest } = artifacts;
-  const start = recordedStart(golden, manifest, initialParameters(golden.model));
+  const start = recordedStart(golden, manifest, initialParameters(golden.model, { frozen }));
   const { losses, state, gradient, reach } = await train(golden, artifacts, start);
   const known = new Set(manifest.parameters.map(({ name }) => name));
   const result = {
@@ -78,17 +79,17 @@ async function replay(golden: GoldenCase): Promise<GoldenResult> {
 }
 
 /** The training with the classes where the recorded labels have them. */
-function build(golden: GoldenCase): TrainingArtifacts {
-  const options = { output: golden.output, optimizer: optimizerOf(golden)! };
+function build(golden: GoldenCase, frozen: readonly string[] = []): TrainingArtifacts {
+  const options = { output: golden.output, optimizer: optimizerOf(golden)!, frozen };
   const make = (loss: LossName | LossOptions): TrainingArtifacts =>
     buildTraining(golden.model, { ...options, ...gradientOptionsOf(golden), loss });
-  const loss = lossOf(golden)!;
   const labels = golden.tensor('step0/y')?.shape ?? [];
-  const first = make(loss);
-  const fits = first.manifest.labels.shape.every(
-    (dim, i) => i === 0 || typeof dim === 'string' || dim === labels[i],
-  );
-  return fits ? first : make(withClassAxis(loss));
+  const [usual, ...others] = classAxes(lossOf(golden)!, labels.length).map(make);
+  return [usual!, ...others].find(({ manifest }) => fits(manifest, labels)) ?? usual!;
+}
+
+function fits({ labels }: TrainingManifest, dims: readonly number[]): boolean {
+  return labels.shape.every((dim, i) => i === 0 || typeof dim === 'string' || dim === dims[i]);
 }
 
 function batchOf(golden: GoldenCase, step: number) {
