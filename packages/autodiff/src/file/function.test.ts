@@ -6,12 +6,13 @@ import { floatTensor } from '../graph/tensor.ts';
 import { inspectModel } from '../inspect.ts';
 import { readModel } from '../model.ts';
 import { infer } from '../ops/registry.ts';
+import { compileTraining } from '../standard/compile.ts';
 import { Session } from '../session.ts';
 import { decodeModel, encodeModel } from './codec.ts';
 import { writeModel } from './writer.ts';
 
 const domain = 'medley.test';
-const { FLOAT, INTS } = schema.AttributeProto.AttributeType;
+const { FLOAT, INTS, STRING, STRINGS } = schema.AttributeProto.AttributeType;
 const version = (number: number) => [{ domain: '', version: number as never }];
 const node = (opType: string, input: string[], output: string[], more: onnx.INodeProto = {}) => ({
   opType,
@@ -95,6 +96,30 @@ describe('functions of a model', () => {
       (x, i) => (x - means[Math.floor(i / 3)]!) * [1, -2, 3][i % 3]!,
     );
     found.forEach((value, i) => expect(value).toBeCloseTo(rows[i]!, 5));
+  });
+
+  test('are opened where training operators are compiled, with the values a Gradient names', async () => {
+    const bytes = (...values: string[]) => values.map((value) => new TextEncoder().encode(value));
+    const square: onnx.IFunctionProto = {
+      name: 'F',
+      input: ['a', 'b'],
+      output: ['g'],
+      node: [
+        node('Mul', ['a', 'b'], ['h']),
+        node('Mul', ['h', 'h'], ['s']),
+        node('Gradient', ['a', 'b'], ['g'], {
+          domain: 'ai.onnx.preview.training',
+          attribute: [
+            { name: 'xs', type: STRINGS, strings: bytes('a') },
+            { name: 'zs', type: STRINGS, strings: bytes('b') },
+            { name: 'y', type: STRING, s: bytes('s')[0]! },
+          ],
+        }),
+      ],
+    };
+    const found = await run(compileTraining(modelWith([square])));
+    const expected = [0.5, -1, 2, 1, 0, -0.3].map((x, i) => 2 * x * [1, -2, 3][i % 3]! ** 2);
+    found.forEach((value, i) => expect(value).toBeCloseTo(expected[i]!, 5));
   });
 
   test('of one name are told apart by overload', () => {

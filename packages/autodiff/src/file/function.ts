@@ -113,11 +113,11 @@ function identity(from: string, to: string): Node {
 }
 
 function renamedNode(node: Node, rename: (name: string) => string, prefix: string): Node {
-  const attributes = [...node.attributes].map(([name, attribute]): readonly [string, Attribute] =>
-    attribute.kind === 'graph'
-      ? [name, { ...attribute, value: renamedGraph(attribute.value, rename, prefix) }]
-      : [name, attribute],
-  );
+  const attributes = [...node.attributes].map(([name, attribute]): readonly [string, Attribute] => {
+    if (attribute.kind === 'graph')
+      return [name, { ...attribute, value: renamedGraph(attribute.value, rename, prefix) }];
+    return [name, isGradient(node) ? renamedNames(attribute, rename) : attribute];
+  });
   return {
     ...node,
     name: `${prefix}/${node.name}`,
@@ -125,6 +125,17 @@ function renamedNode(node: Node, rename: (name: string) => string, prefix: strin
     outputs: node.outputs.map(rename),
     attributes: new Map(attributes),
   };
+}
+
+/** ONNX's Gradient names values in its attributes (xs, zs, y). */
+const isGradient = ({ op, domain }: Node): boolean =>
+  op === 'Gradient' && domain === 'ai.onnx.preview.training';
+
+function renamedNames(attribute: Attribute, rename: (name: string) => string): Attribute {
+  if (attribute.kind === 'string') return { ...attribute, value: rename(attribute.value) };
+  return attribute.kind === 'strings'
+    ? { ...attribute, value: attribute.value.map(rename) }
+    : attribute;
 }
 
 function renamedGraph(graph: Graph, rename: (name: string) => string, prefix: string): Graph {

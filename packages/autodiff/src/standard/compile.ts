@@ -2,7 +2,9 @@ import { MedleyError } from '@medley/kit';
 import { placeInput } from '../alone.ts';
 import { decodeModel, safeInteger } from '../file/codec.ts';
 import { fold } from '../file/fold.ts';
+import { functionOpener } from '../file/function.ts';
 import { readGraph } from '../file/reader.ts';
+import { densify } from '../file/sparse.ts';
 import { upgrade } from '../file/upgrade.ts';
 import { OPSET, writeModel } from '../file/writer.ts';
 import { Builder } from '../graph/builder.ts';
@@ -31,7 +33,7 @@ export interface Compilation {
 /**
  * A model with ONNX's training operators (Gradient, Adam, Adagrad and Momentum of the domain
  * ai.onnx.preview.training, version 1) as one of plain operators of set 18, with the same inputs and
- * outputs: the stock runtime has no kernels for these operators.
+ * outputs: the stock runtime has no kernels for these operators. Functions of the model are opened.
  *
  * Throws MODEL_UNSUPPORTED_OPERATOR for another operator of the domain and where a gradient cannot
  * pass, MODEL_VALUE_UNKNOWN for a name that a Gradient node does not find, and what reading a model
@@ -45,7 +47,9 @@ export function compileTraining(bytes: Uint8Array): Uint8Array {
   // A model may consist of training operators alone.
   const opset =
     standard === undefined ? OPSET : safeInteger(standard.version ?? 0, 'the operator set');
-  return compileGraph(upgrade(readGraph(proto.graph!), { opset, infer }));
+  densify(proto.graph!);
+  const open = functionOpener(proto, opset);
+  return compileGraph(upgrade(readGraph(proto.graph!), { opset, infer, open }));
 }
 
 function compileGraph(read: Graph): Uint8Array {
