@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { readModelFile } from '@medley/autodiff';
 import { readBytes, type Clock } from '@medley/kit';
 import { readStudy, type Study } from '@medley/study';
 import { withConnection } from '../connection.ts';
@@ -17,10 +18,13 @@ export async function studyFromFile(file: string): Promise<Study> {
   return readStudy(await readBytes(file), file);
 }
 
-/** study.yaml and the model it names, in one folder. Throws FILE_UNREADABLE, STUDY_FILE_INVALID. */
+/**
+ * study.yaml and the model it names, in one folder. Throws FILE_UNREADABLE, STUDY_FILE_INVALID, and
+ * what reading a model throws.
+ */
 export async function studyFromFolder(folder: string): Promise<StudyAtHand> {
   const study = await studyFromFile(join(folder, 'study.yaml'));
-  return { study, model: await readBytes(join(folder, study.model.file)) };
+  return { study, model: readModelFile(join(folder, study.model.file)) };
 }
 
 /**

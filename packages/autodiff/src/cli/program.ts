@@ -1,7 +1,8 @@
 import { resolve } from 'node:path';
 import { Command } from 'commander';
-import { EXIT, readBytes, readText, writeDurably, type Clock, type Terminal } from '@medley/kit';
+import { EXIT, readText, writeDurably, type Clock, type Terminal } from '@medley/kit';
 import { exportModel } from '../export.ts';
+import { readModelFile } from '../file/external.ts';
 import { trainingReport } from '../report/report.ts';
 import { reportText } from '../report/text.ts';
 import { addOptions, optimizerOf, type TrainFlags } from './options.ts';
@@ -56,7 +57,7 @@ export function trainProgram(context: TrainContext, setExit: (code: number) => v
     .action(async (file: string, flags: TrainFlags) => {
       const path = (name: string): string => resolve(context.cwd, name);
       const terminal = context.terminal(flags.json);
-      const model = await readBytes(path(file));
+      const model = readModelFile(path(file));
       const { batchNorm } = flags;
       const optimizer = optimizerOf(flags);
       const report = trainingReport(model, { optimizer, batchNorm }, { batchSize: flags.batch });

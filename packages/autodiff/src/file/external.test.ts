@@ -50,6 +50,14 @@ describe('a model with tensors in other files', () => {
     expect(readModelFile(join(folder, 'plain.onnx'))).toEqual(whole);
   });
 
+  test('that cannot be read is said to be so', () => {
+    for (const path of [join(folder, 'nothing.onnx'), join(folder, 'no', 'm.onnx'), folder]) {
+      expect(() => readModelFile(path)).toThrow(
+        expect.objectContaining({ code: 'FILE_UNREADABLE' }),
+      );
+    }
+  });
+
   test.each([
     ['climbs', '../outside'],
     ['climbs on a long way', 'data/../../outside'],

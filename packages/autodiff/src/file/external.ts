@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync, realpathSync } from 'node:fs';
 import { dirname, isAbsolute, resolve, sep } from 'node:path';
-import { MedleyError } from '@medley/kit';
+import { isMedleyError, MedleyError } from '@medley/kit';
 import { onnx } from '../generated/onnx.js';
 import { MAX_BYTES, decodeModel, encodeModel } from './codec.ts';
 
@@ -48,11 +48,20 @@ export function embedExternalData(
  *
  * Throws MODEL_EXTERNAL_DATA for a location that is absolute, climbs out (also through a symbolic
  * link), does not exist or is shorter than the model says, what {@link embedExternalData} throws, and
- * the system's error when the model itself cannot be read.
+ * FILE_UNREADABLE when the model itself cannot be read.
  */
 export function readModelFile(path: string): Uint8Array {
-  const folder = realpathSync(dirname(path));
-  return embedExternalData(readPart(path, 0, undefined), (part) => readBeside(folder, part));
+  const unreadable = (reason: string, cause?: unknown): MedleyError =>
+    new MedleyError('FILE_UNREADABLE', `${path} ${reason}`, { cause });
+  let folder: string;
+  let bytes: Uint8Array;
+  try {
+    folder = realpathSync(dirname(path));
+    bytes = readPart(path, 0, undefined, unreadable);
+  } catch (cause) {
+    throw isMedleyError(cause) ? cause : unreadable('cannot be read', cause);
+  }
+  return embedExternalData(bytes, (part) => readBeside(folder, part));
 }
 
 function readBeside(folder: string, { location, offset, length }: ExternalPart): Uint8Array {
@@ -83,7 +92,7 @@ function readPart(
   path: string,
   offset: number,
   length: number | undefined,
-  refused: (reason: string) => Error = () => tooLarge(),
+  refused: (reason: string) => Error,
 ): Uint8Array {
   const file = openSync(path, 'r');
   try {

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { buildTraining } from '@medley/autodiff';
+import { buildTraining, readModelFile } from '@medley/autodiff';
 import { MedleyError, printable, readBytes, sha256, table } from '@medley/kit';
 import { toChunks, type ProposeStudyRequest } from '@medley/rpc';
 import { checkModelFit, readStudy, type Study } from '@medley/study';
@@ -36,7 +36,7 @@ then every hospital's steward sees the same charter and signs or refuses it.
       const file = resolve(context.cwd, folder, 'study.yaml');
       const studyFile = await readBytes(file);
       const study = readStudy(studyFile, file);
-      const model = await readBytes(resolve(context.cwd, folder, study.model.file));
+      const model = readModelFile(resolve(context.cwd, folder, study.model.file));
       checkModel(model, study);
       const messages = proposal(studyFile, model, namesIn(options.silos));
       const reply = await withAdmin(home, (admin) => admin.proposeStudy(messages, context));
