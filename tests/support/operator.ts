@@ -226,6 +226,7 @@ export async function runMedley(
     env: {},
     clock: systemClock,
     rng: systemRng,
+    processes: { pid: process.pid, isAlive: (pid) => pid === 4_000_001 },
     signal: new AbortController().signal,
     cwd: tmpdir(),
     version: '0.0.0-test',

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import type { Clock, ExitCode, Rng, Terminal } from '@medley/kit';
+import type { Clock, ExitCode, ProcessTable, Rng, Terminal } from '@medley/kit';
 import { openHome, type OperatorHome } from './home.ts';
 
 /** What every command gets, and nothing else of the process. */
@@ -10,6 +10,7 @@ export interface CommandContext {
   setExit(code: ExitCode): void;
   readonly clock: Clock;
   readonly rng: Rng;
+  readonly processes: ProcessTable;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Aborted by Ctrl-C and SIGTERM, with INTERRUPTED as its reason. */
   readonly signal: AbortSignal;

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import tls from 'node:tls';
-import { MedleyError, systemClock, systemRng } from '@medley/kit';
+import { MedleyError, processTable, systemClock, systemRng } from '@medley/kit';
 import { runOperator } from './cli/run.ts';
 
 tls.DEFAULT_MIN_VERSION = 'TLSv1.3';
@@ -21,6 +21,7 @@ process.exitCode = await runOperator(process.argv.slice(2), {
   env: process.env,
   clock: systemClock,
   rng: systemRng,
+  processes: processTable(process),
   signal: stop.signal,
   cwd: process.cwd(),
   version,

@@ -23,6 +23,28 @@ export const OPERATOR = {
     sentence: "The administrator's answer does not fit this operator's key.",
     remedy: 'Use the file that was made for the request of this very home.',
   },
+  BACKUP_EXISTS: {
+    grpc: 'ALREADY_EXISTS',
+    http: 409,
+    exit: EXIT.usage,
+    sentence: 'Something is there already, and nothing is overwritten.',
+    remedy: 'Name another folder, or move the one that is there away.',
+  },
+  BACKUP_DAMAGED: {
+    grpc: 'DATA_LOSS',
+    http: 500,
+    exit: EXIT.integrity,
+    sentence: 'A file of the backup is not what it was when the backup was made.',
+    remedy: 'Use another backup, and empty the homes first if some were written.',
+  },
+  BACKUP_OUTSIDE: {
+    grpc: 'FAILED_PRECONDITION',
+    http: 400,
+    exit: EXIT.config,
+    sentence: "The aggregator's store lies outside its home.",
+    remedy:
+      'Move database and blobs below the home of the aggregator, or back them up by other means.',
+  },
   OPERATOR_SERVER_DOWN: {
     grpc: 'UNAVAILABLE',
     http: 503,

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { readPassphrase } from '../authority.ts';
 import { createConsortium } from '../consortium.ts';
 import type { CommandContext, SharedOptions } from '../context.ts';
+import { backupCommands } from './backup.ts';
 import { command, wholeNumber } from './command.ts';
 import { renewalCommands } from './renewals.ts';
 
@@ -57,6 +58,7 @@ in aggregator.yaml instead, which is an entry of the audit trail that every hosp
     )
     .action(async (name: string, options: InitOptions) => init(name, options, context));
   renewalCommands(consortium, context);
+  backupCommands(consortium, context);
 }
 
 async function init(name: string, options: InitOptions, context: CommandContext): Promise<void> {

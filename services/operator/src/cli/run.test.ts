@@ -16,6 +16,8 @@ const COMMANDS = [
   'consortium init',
   'consortium renewals',
   'consortium certify',
+  'consortium backup',
+  'consortium restore',
   'silo invite',
   'silo list',
   'silo approve',
