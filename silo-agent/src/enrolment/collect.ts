@@ -94,10 +94,11 @@ async function ask(
   }
 }
 
-function checkCertificate(
+/** Throws PKI_CERTIFICATE_* unless the authority issued the certificate for this silo and its key. */
+export function checkCertificate(
   certPem: string,
   caPem: string,
-  { keys, record, clock }: CollectOptions,
+  { keys, record, clock }: Pick<CollectOptions, 'keys' | 'record' | 'clock'>,
 ): void {
   const { subject, spkiSha256 } = verifyIssued(certPem, caPem, clock.nowMs(), 'silo');
   const spki = createPublicKey(keys.tlsKeyPem).export({ type: 'spki', format: 'der' });

@@ -6,6 +6,7 @@ import {
   readInvitation,
   signEnrolment,
   type Invitation,
+  type SignedEnrolment,
 } from '@medley/pki';
 import {
   connect,
@@ -46,30 +47,45 @@ export async function requestEnrolment(options: {
   readonly signal: AbortSignal;
 }): Promise<PendingEnrolment> {
   const { home, keys, signal } = options;
-  const { paths, config } = home;
-  const invitation = readInvitation(options.token, options.clock.nowMs());
-  if (invitation.silo !== config.site.id) {
-    throw new MedleyError(
-      'AGENT_SITE_MISMATCH',
-      `it is for ${invitation.silo}, not ${config.site.id}`,
-    );
-  }
+  const { paths } = home;
+  const invitation = ownInvitation(home, options.token, options.clock.nowMs());
   const { enrolment } = invitation.endpoints;
   const caPem = await fetchAuthority({ address: enrolment, pin: invitation.caPin, signal });
   const requestId = await handIn(invitation, keys, caPem, signal);
   await writeDurably(paths.authority, caPem);
-  const record: EnrolmentRecord = {
-    medley: 'enrolment/v1',
-    state: 'pending',
-    consortium: invitation.consortium,
-    silo: invitation.silo,
-    endpoints: invitation.endpoints,
-    caPin: invitation.caPin,
-    invitationId: invitation.id,
-    requestId,
-  };
+  const record = pendingRecord(invitation, requestId);
   await writeEnrolment(paths, record);
   return { record, fingerprint: ownFingerprint(keys) };
+}
+
+/** The invitation, if it is this site's. Throws PKI_INVITATION_*, AGENT_SITE_MISMATCH. */
+export function ownInvitation({ config }: AgentHome, token: string, nowMs: number): Invitation {
+  const invitation = readInvitation(token, nowMs);
+  if (invitation.silo === config.site.id) return invitation;
+  throw new MedleyError(
+    'AGENT_SITE_MISMATCH',
+    `it is for ${invitation.silo}, not ${config.site.id}`,
+  );
+}
+
+/** An enrolment that waits for the operator. */
+export function pendingRecord(invitation: Invitation, requestId: string): EnrolmentRecord {
+  const { consortium, silo, endpoints, caPin, id: invitationId } = invitation;
+  const named = { consortium, silo, endpoints, caPin, invitationId };
+  return { medley: 'enrolment/v1', state: 'pending', ...named, requestId };
+}
+
+/** What this hospital asks for under the invitation, signed by its identity key. */
+export function signedRequest(
+  { id, secret, silo, consortium }: Invitation,
+  keys: Keys,
+): SignedEnrolment {
+  return signEnrolment(keys.identity, {
+    invitationId: id,
+    secretHash: invitationSecretHash(secret),
+    silo,
+    csrPem: createCsr({ privateKeyPem: keys.tlsKeyPem, consortium, name: silo }),
+  });
 }
 
 /** Six words as people read them out. */
@@ -83,13 +99,8 @@ async function handIn(
   caPem: string,
   signal: AbortSignal,
 ): Promise<string> {
-  const { id, silo, consortium } = invitation;
-  const signed = signEnrolment(keys.identity, {
-    invitationId: id,
-    secretHash: invitationSecretHash(invitation.secret),
-    silo,
-    csrPem: createCsr({ privateKeyPem: keys.tlsKeyPem, consortium, name: silo }),
-  });
+  const { id, silo } = invitation;
+  const signed = signedRequest(invitation, keys);
   const door = dialEnrolment(invitation.endpoints.enrolment, caPem);
   try {
     const receipt = await door.requestEnrolment(

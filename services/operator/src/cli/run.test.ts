@@ -24,6 +24,8 @@ const COMMANDS = [
   'silo refuse',
   'silo revoke',
   'silo crl',
+  'silo import',
+  'silo answer',
   'operator list',
   'operator request',
   'operator add',

@@ -14,6 +14,7 @@ import { withAdmin } from '../connection.ts';
 import { homeOf, type CommandContext, type SharedOptions } from '../context.ts';
 import { aggregatorEndpoints, type OperatorHome } from '../home.ts';
 import { command, wholeNumber } from './command.ts';
+import { fileCommands } from './files.ts';
 import { revocationCommands } from './revocation.ts';
 
 const HOUR_MS = 3_600_000;
@@ -30,6 +31,7 @@ export function siloCommands(program: Command, context: CommandContext): void {
   approve(silo, context);
   refuse(silo, context);
   revocationCommands(silo, context);
+  fileCommands(silo, context);
 }
 
 function invite(silo: Command, context: CommandContext): void {
