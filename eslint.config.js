@@ -136,6 +136,9 @@ export default tseslint.config(
     files: ['**/*.js', '**/*.mjs'],
     languageOptions: {
       globals: {
+        clearInterval: 'readonly',
+        setInterval: 'readonly',
+        TextDecoder: 'readonly',
         process: 'readonly',
         console: 'readonly',
         URL: 'readonly',

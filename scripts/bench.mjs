@@ -1,11 +1,13 @@
 // npm run bench -- WHAT [options]: each WHAT is a module with HELP and main(args) → exit code.
 const BENCHES = {
+  round: '../deploy/demo/bench/round.mjs',
   secagg: '../services/aggregator/bench/secagg.mjs',
   train: '../packages/autodiff/bench/train.mjs',
 };
 
 const HELP = `npm run bench -- WHAT [options]
 
+  round   whole masked rounds through real processes over mutual TLS
   secagg  time and memory of one round of secure aggregation, in one process
   train   time and memory of one training step beside PyTorch and TensorFlow.js
 

@@ -18,8 +18,14 @@ export interface Servers {
   readonly passphraseFile: string;
 }
 
-/** Step 1: the operator creates the authority and starts aggregator and audit service. */
-export async function foundConsortium(box: Box): Promise<Servers> {
+/**
+ * Step 1: the operator creates the authority and starts aggregator and audit service. Masked vectors
+ * of closed rounds stay on the aggregator's disk for step 7, unless `keepMaskedVectors` is false.
+ */
+export async function foundConsortium(
+  box: Box,
+  { keepMaskedVectors = true }: { readonly keepMaskedVectors?: boolean } = {},
+): Promise<Servers> {
   const passphraseFile = join(box.work, 'authority.passphrase');
   await writeDurably(passphraseFile, toHex(systemRng.bytes(16)));
   const home = (name: string): string => join(box.work, name);
@@ -30,8 +36,9 @@ export async function foundConsortium(box: Box): Promise<Servers> {
     ...['--host', '127.0.0.1', '--enrolment-port', '0', '--rounds-port', '0', '--audit-port', '0'],
     ...['--passphrase-file', passphraseFile, '--single-operator'],
   );
-  // For step 7, which looks at what lies there: by default they go when their round is closed.
-  await editDocument(made.aggregatorConfig, (yaml) => yaml.set('keepMaskedVectors', true));
+  await editDocument(made.aggregatorConfig, (yaml) =>
+    yaml.set('keepMaskedVectors', keepMaskedVectors),
+  );
   const aggregator = await startServer(box, 'aggregator', made.aggregatorConfig);
   const audit = await startServer(box, 'audit', made.auditConfig);
   return { aggregator, audit, passphraseFile };
