@@ -43,7 +43,26 @@ describe('npm run bench', () => {
     expect(await readdir(folder)).toEqual(['figures.json']);
   }, 60_000);
 
+  test('round runs real programs, stays within its bound, and leaves nothing behind', async () => {
+    const file = join(folder, 'figures.json');
+    const args = ['--silos', '3', '--size', '60', '--rounds', '1', '--json', file];
+    await bench('round', ...args);
+    const figures = await figuresIn(file);
+    expect(figures).toMatchObject({
+      secondsPerRound: positive,
+      bytesUp: positive,
+      bytesDown: positive,
+      aggregatorPeakBytes: positive,
+      siloPeakBytes: positive,
+      maxError: positive,
+    });
+    expect(Number(figures['maxError'])).toBeLessThanOrEqual(Number(figures['errorBound']));
+    expect(Number(figures['bytesUp'])).toBeGreaterThan(3 * 4 * 60);
+    expect(await readdir(folder)).toEqual(['figures.json']);
+  }, 120_000);
+
   test.each([
+    ['round', '--size', '10'],
     ['secagg', '--silos', '2'],
     ['secagg', '--silos', '5', '--drop', '2'],
     ['secagg', '--nonsense'],
@@ -53,7 +72,7 @@ describe('npm run bench', () => {
     expect(failed).toMatchObject({ code: 2, stderr: expect.stringContaining('npm run bench') });
   });
 
-  test.each(['secagg', 'train'])('%s explains itself', async (what) => {
+  test.each(['round', 'secagg', 'train'])('%s explains itself', async (what) => {
     expect((await bench(what, '--help')).stdout).toContain(`npm run bench -- ${what}`);
   });
 });

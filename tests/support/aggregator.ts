@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildMlp } from '@medley/autodiff';
 import {
+  cachedStore,
   createAggregator,
   openBlobs,
   prismaStore,
@@ -140,9 +141,10 @@ export class TestConsortium {
   /** `keys` in place of the consortium's own. */
   async start(keys: Partial<AggregatorKeys> = {}): Promise<void> {
     const { keyPem, chainPem } = this.authority.issue('aggregator', 'aggregator');
-    const store = await prismaStore(this.config.database, systemClock.nowMs());
+    const store = cachedStore(await prismaStore(this.config.database, systemClock.nowMs()));
     const aggregator = await createAggregator({
       masker: threadMasker,
+      gatherMs: 15,
       config: this.config,
       clock: systemClock,
       rng: systemRng,

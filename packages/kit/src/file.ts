@@ -38,19 +38,36 @@ export async function writeDurably(
   content: Uint8Array | string,
   options: { readonly mode?: number } = {},
 ): Promise<void> {
+  await replace(file, content, { mode: options.mode ?? 0o600, isSynced: true });
+}
+
+/**
+ * The same without waiting for the disk: other processes see the old content or the new, but a power
+ * cut may leave neither. For what can be had again and is checked when it is read. Throws
+ * FILE_UNWRITABLE.
+ */
+export async function writeLazily(file: string, content: Uint8Array | string): Promise<void> {
+  await replace(file, content, { mode: 0o600, isSynced: false });
+}
+
+async function replace(
+  file: string,
+  content: Uint8Array | string,
+  { mode, isSynced }: { readonly mode: number; readonly isSynced: boolean },
+): Promise<void> {
   const folder = dirname(file);
   const temporary = join(folder, `.${toHex(systemRng.bytes(8))}.tmp`);
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    const handle = await open(temporary, 'wx', options.mode ?? 0o600);
+    const handle = await open(temporary, 'wx', mode);
     try {
       await handle.writeFile(content);
-      await handle.sync();
+      if (isSynced) await handle.sync();
     } finally {
       await handle.close();
     }
     await rename(temporary, file);
-    await syncFolder(folder);
+    if (isSynced) await syncFolder(folder);
   } catch (cause) {
     await rm(temporary, { force: true }).catch(() => undefined);
     throw new MedleyError('FILE_UNWRITABLE', `${file} cannot be written (${reason(cause)})`, {

@@ -12,7 +12,7 @@ import type {
   ServerStreamHandler,
   UnaryHandler,
 } from './context.ts';
-import { peerOf, type Authentication, type Peer } from './peer.ts';
+import type { Authentication, Peer } from './peer.ts';
 import { toStatus } from './status.ts';
 
 /** What an admitted call goes on with, where it is not what the certificate alone says. */
@@ -28,6 +28,7 @@ export interface CallRules {
   /** Aborts when the server begins to close. */
   readonly closing: AbortSignal;
   readonly logger: Logger;
+  readonly peerOf: (context: Authentication) => Peer | undefined;
   readonly authorise: (
     context: CallContext,
   ) => Promise<Admission | undefined> | Admission | undefined;
@@ -106,7 +107,7 @@ async function admit(
     cancelled.abort(new MedleyError('INTERRUPTED', `${method} was cancelled`)),
   );
   const context: CallContext = {
-    peer: peerOf(call.getAuthContext()),
+    peer: rules.peerOf(call.getAuthContext()),
     signal: AbortSignal.any([cancelled.signal, ...alsoEndedBy]),
     metadata: call.metadata,
     method,

@@ -10,6 +10,7 @@ import { formatAddress, parseAddress } from './address.ts';
 import type { Handlers } from './context.ts';
 import { serverCredentials, type ServerTls } from './credentials.ts';
 import { serveClientStream, serveServerStream, serveUnary, type CallRules } from './call.ts';
+import { rememberedPeers } from './peer.ts';
 import type { MethodMap, Service } from './service.ts';
 
 /** A service and its handlers, for {@link startServer}; made by {@link serve}. */
@@ -81,6 +82,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const rules: CallRules = {
     closing: closing.signal,
     logger: options.logger ?? silentLogger,
+    peerOf: rememberedPeers(),
     authorise: options.authorise ?? (() => undefined),
   };
   for (const served of options.services) {

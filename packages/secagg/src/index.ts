@@ -1,6 +1,7 @@
 export {
   addInto,
   hashVector,
+  requireLittleEndian,
   subtractFrom,
   vectorBytes,
   vectorFromBytes,

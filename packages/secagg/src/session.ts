@@ -112,10 +112,17 @@ export function termsDocument(terms: SessionTerms): Json {
  * derivation and part of every signature. Call {@link checkTerms} before trusting the terms.
  */
 export function sessionId(terms: SessionTerms): Uint8Array {
-  return sha256(
+  const known = sessionIds.get(terms);
+  if (known) return known.slice();
+  const sid = sha256(
     canonicalBytes({ domain: 'medley/secagg/v1/session', terms: termsDocument(terms) }),
   );
+  sessionIds.set(terms, sid);
+  return sid.slice();
 }
+
+/** Of terms objects, which are never changed: every message of a round asks for the same one. */
+const sessionIds = new WeakMap<SessionTerms, Uint8Array>();
 
 /** Lower-case hex SHA-256 of the terms document alone, for people who compare documents. */
 export function termsHash(terms: SessionTerms): string {

@@ -7,6 +7,7 @@ import {
   toHex,
   type JsonSchema,
 } from '@medley/kit';
+import { requireLittleEndian } from '@medley/secagg';
 
 /** Per encoded column: `(x − mean) / scale`. Columns left alone have mean 0 and scale 1. */
 export interface Standardisation {
@@ -69,7 +70,8 @@ export function encodeModelState(state: ModelState): Uint8Array {
   view.setUint32(MAGIC.length, header.length, true);
   bytes.set(header, MAGIC.length + 4);
   const start = MAGIC.length + 4 + header.length;
-  for (let i = 0; i < parameters.length; i++) view.setFloat32(start + 4 * i, parameters[i]!, true);
+  requireLittleEndian();
+  bytes.set(new Uint8Array(parameters.buffer, parameters.byteOffset, 4 * parameters.length), start);
   return bytes;
 }
 
@@ -92,8 +94,9 @@ export function decodeModelState(bytes: Uint8Array): ModelState {
   if (bytes.length !== start + 4 * header.parameters) {
     throw new MedleyError('MODEL_STATE_INVALID', 'length and parameter count disagree');
   }
+  requireLittleEndian();
   const parameters = new Float32Array(header.parameters);
-  for (let i = 0; i < parameters.length; i++) parameters[i] = view.getFloat32(start + 4 * i, true);
+  new Uint8Array(parameters.buffer).set(bytes.subarray(start));
   const state: ModelState = {
     parameters,
     standardisation: header.standardisation && {
@@ -152,8 +155,11 @@ function readHeader(bytes: Uint8Array): Header {
 }
 
 function checkState({ parameters, standardisation }: ModelState): void {
-  const at = parameters.findIndex((value) => !Number.isFinite(value));
-  if (at >= 0) throw new MedleyError('MODEL_STATE_INVALID', `parameter ${at} is not finite`);
+  for (let at = 0; at < parameters.length; at++) {
+    if (!Number.isFinite(parameters[at])) {
+      throw new MedleyError('MODEL_STATE_INVALID', `parameter ${at} is not finite`);
+    }
+  }
   if (!standardisation) return;
   const { mean, scale } = standardisation;
   const isSound =

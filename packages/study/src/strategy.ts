@@ -6,7 +6,7 @@ import type { ModelState } from './modelState.ts';
 import { layoutFor, type RoundKind } from './plan.ts';
 import { readStatistics, standardisationFrom } from './statistics.ts';
 import type { Study } from './study.ts';
-import { normL2, readTraining } from './training.ts';
+import { movedBy, readTraining } from './training.ts';
 
 /** A round's opened sum and what it is applied to. */
 export interface RoundOutcome {
@@ -41,10 +41,9 @@ export function nextState(outcome: RoundOutcome): {
   if (sum.length !== words) {
     throw new MedleyError('STUDY_SUM_INVALID', `a sum of ${sum.length} words, not ${words}`);
   }
-  const decoded = decodeSum(layout, sum);
   switch (kind) {
     case 'statistics': {
-      const statistics = readStatistics(study, charter, decoded);
+      const statistics = readStatistics(study, charter, decodeSum(layout, sum));
       return {
         state: { ...state, standardisation: standardisationFrom(study, statistics) },
         metrics: {
@@ -56,14 +55,21 @@ export function nextState(outcome: RoundOutcome): {
       };
     }
     case 'training': {
-      const { weight, trainLoss, meanDelta, evaluation } = readTraining(study, charter, decoded);
+      const [slot, ...rest] = layout;
+      if (slot?.name !== 'update') {
+        throw new MedleyError('STUDY_SUM_INVALID', 'a training vector begins with the update');
+      }
+      const decoded = decodeSum(rest, sum.subarray(slot.length));
+      const { weight, trainLoss, evaluation } = readTraining(study, charter, decoded);
+      const update = sum.subarray(0, slot.length);
+      const moved = movedBy(state.parameters, update, charter, { slot, weight });
       return {
-        state: { ...state, parameters: moved(state.parameters, meanDelta) },
+        state: { ...state, parameters: moved.parameters },
         metrics: {
           kind,
           weight,
           trainLoss,
-          updateNorm: normL2(meanDelta),
+          updateNorm: moved.normL2,
           evaluation: evaluationJson(evaluation),
         },
       };
@@ -71,18 +77,12 @@ export function nextState(outcome: RoundOutcome): {
     case 'evaluation':
       return {
         state,
-        metrics: { kind, evaluation: evaluationJson(readEvaluation(study, charter, decoded)) },
+        metrics: {
+          kind,
+          evaluation: evaluationJson(readEvaluation(study, charter, decodeSum(layout, sum))),
+        },
       };
   }
-}
-
-/** Double precision sum, rounded once by the float32 array. */
-function moved(parameters: Float32Array, meanDelta: Float64Array): Float32Array {
-  const next = parameters.map((parameter, i) => parameter + meanDelta[i]!);
-  if (!next.every((value) => Number.isFinite(value))) {
-    throw new MedleyError('STUDY_SUM_INVALID', 'a parameter left the range of float32');
-  }
-  return next;
 }
 
 function evaluationJson({ count, loss, auc, brier, histogram }: Evaluation): Json {

@@ -1,5 +1,5 @@
 import { MedleyError } from '@medley/kit';
-import { weightedMean } from '@medley/secagg';
+import { slotStep, type Slot } from '@medley/secagg';
 import type { Charter } from './charter.ts';
 import {
   evaluationValues,
@@ -28,8 +28,6 @@ export interface TrainingSum {
   /** Training rows of all surviving silos. */
   readonly weight: number;
   readonly trainLoss: number;
-  /** Weighted mean of the clipped deltas, `[modelParameters]`. */
-  readonly meanDelta: Float64Array;
   /** Of the round's starting model. */
   readonly evaluation: Evaluation;
 }
@@ -69,25 +67,71 @@ export function trainingValues(study: Study, charter: Charter, local: LocalTrain
 }
 
 /**
- * Reads an opened training round. Throws STUDY_SUM_INVALID when silos that clip to the charter cannot
- * have made it; a sum that is noise (silos saw different models) fails here.
+ * Reads an opened training round but for its update ({@link movedBy}). Throws STUDY_SUM_INVALID when
+ * silos that clip to the charter cannot have made it.
  */
 export function readTraining(study: Study, charter: Charter, decoded: DecodedSlots): TrainingSum {
   const { weightCap } = charter.secureAggregation;
   const weight = readWhole(decoded, 'weight', 1, charter.roster.length * weightCap);
   const rounding = roundingOf(charter, weight);
-  const update = decoded['update'];
-  if (update?.length !== charter.modelParameters) {
-    throw new MedleyError('STUDY_SUM_INVALID', 'slot update has another length than the model');
-  }
-  const meanDelta = weightedMean(update, weight, weightCap);
-  checkNorm(charter, meanDelta, weightCap / weight);
   return {
     weight,
     trainLoss: LOSS_CAP * readMean(decoded, 'trainLoss', { charter, count: weight, rounding }),
-    meanDelta,
     evaluation: readEvaluation(study, charter, decoded),
   };
+}
+
+/** The parameters after a round, and what moved them. */
+export interface Moved {
+  readonly parameters: Float32Array;
+  /** L2 norm of the mean update. */
+  readonly normL2: number;
+}
+
+/**
+ * Each parameter plus its mean update, word × Δ × weightCap / weight, all in double precision in index
+ * order and rounded once to float32: no vector is held between the sum and the parameters. Throws
+ * STUDY_SUM_INVALID for a mean that is longer than clipping allows (a sum that is noise, because silos
+ * saw different models, fails here) and for a parameter that leaves the range of float32.
+ *
+ * @param words the slot of the update in the opened sum.
+ */
+export function movedBy(
+  parameters: Float32Array,
+  words: Uint32Array,
+  charter: Charter,
+  { slot, weight }: { readonly slot: Slot; readonly weight: number },
+): Moved {
+  const { weightCap } = charter.secureAggregation;
+  const step = slotStep(slot);
+  const next = new Float32Array(parameters.length);
+  let squares = 0;
+  let isFinite = true;
+  for (let i = 0; i < next.length; i++) {
+    const mean = ((words[i]! | 0) * step * weightCap) / weight;
+    squares += mean * mean;
+    const moved = Math.fround(parameters[i]! + mean);
+    next[i] = moved;
+    // Infinity and NaN are the numbers that differ from themselves when taken from themselves.
+    isFinite &&= moved - moved === 0;
+  }
+  const normL2 = Math.sqrt(squares);
+  checkNorm(charter, normL2, next.length, weightCap / weight);
+  if (!isFinite) {
+    throw new MedleyError('STUDY_SUM_INVALID', 'a parameter left the range of float32');
+  }
+  return { parameters: next, normL2 };
+}
+
+/** A weighted mean of vectors of norm ≤ C has norm ≤ C; rounding adds one step per silo and coordinate. */
+function checkNorm(charter: Charter, normL2: number, length: number, factor: number): void {
+  const { clipping, secureAggregation, roster } = charter;
+  const step = clipping.coordinate / (2 ** (secureAggregation.bits - 1) - 1);
+  const rounding = Math.sqrt(length) * roster.length * step * factor;
+  // One part in a million covers the float32 rounding of clipped deltas.
+  if (normL2 > clipping.normL2 * (1 + 1e-6) + rounding) {
+    throw new MedleyError('STUDY_SUM_INVALID', 'the mean update is longer than clipping allows');
+  }
 }
 
 /** √Σx², summed in index order so that every machine gets the same bits. */
@@ -95,15 +139,4 @@ export function normL2(values: ArrayLike<number>): number {
   let sum = 0;
   for (let i = 0; i < values.length; i++) sum += values[i]! * values[i]!;
   return Math.sqrt(sum);
-}
-
-/** A weighted mean of vectors of norm ≤ C has norm ≤ C; rounding adds one step per silo and coordinate. */
-function checkNorm(charter: Charter, meanDelta: Float64Array, factor: number): void {
-  const { clipping, secureAggregation, roster } = charter;
-  const step = clipping.coordinate / (2 ** (secureAggregation.bits - 1) - 1);
-  const rounding = Math.sqrt(meanDelta.length) * roster.length * step * factor;
-  // One part in a million covers the float32 rounding of clipped deltas.
-  if (normL2(meanDelta) > clipping.normL2 * (1 + 1e-6) + rounding) {
-    throw new MedleyError('STUDY_SUM_INVALID', 'the mean update is longer than clipping allows');
-  }
 }

@@ -121,12 +121,11 @@ async function open(terms, session, { blobs, masker }) {
   };
   const watched = {
     sizeOf: (hash) => blobs.sizeOf(hash),
-    read: async function* (hash) {
-      for await (const piece of blobs.read(hash)) {
+    forEach: (hash, use) =>
+      blobs.forEach(hash, (piece) => {
         look();
-        yield piece;
-      }
-    },
+        use(piece);
+      }),
   };
   const began = performance.now();
   const { sum } = await openSum(terms, session.coordinator, watched, masker);

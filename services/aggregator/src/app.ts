@@ -55,6 +55,8 @@ export interface AggregatorOptions {
   readonly blobs: Blobs;
   /** Stays the caller's to close, after the aggregator. */
   readonly masker: Masker;
+  /** How long messages wait to be written together, in milliseconds; 0 when absent. */
+  readonly gatherMs?: number;
   readonly keys: AggregatorKeys;
 }
 
@@ -84,6 +86,7 @@ export async function createAggregator(options: AggregatorOptions): Promise<Aggr
   const rounds = {
     ...{ store, blobs, masker, ledger, clock, logger, agreements, presence, changed },
     keepMaskedVectors,
+    gatherMs: options.gatherMs ?? 0,
   };
   const book = await RoundBook.load(rounds);
   const progress = new Progress(rounds, book);
@@ -132,6 +135,7 @@ export async function createAggregator(options: AggregatorOptions): Promise<Aggr
       stop.abort();
       await work;
       await progress.idle();
+      await book.close();
       await ledger.checkpoint();
     },
   };

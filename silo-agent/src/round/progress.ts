@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { fromBase64, MedleyError, toBase64, writeDurably, type JsonSchema } from '@medley/kit';
+import { fromBase64, MedleyError, toBase64, writeLazily, type JsonSchema } from '@medley/kit';
 import { initialParameters } from '@medley/autodiff';
 import { encodeModelState, firstRound, lastRound, modelStateHash } from '@medley/study';
 import { readDocument, readIfThere, writeDocument } from '../file.ts';
@@ -100,7 +100,8 @@ export class ProgressStore {
   /** Records a verified round. `state` has the hash that `progress` names. Throws FILE_UNWRITABLE. */
   async advance(progress: Progress, state: Uint8Array): Promise<void> {
     const { nextRound, modelHash, checkpoint } = progress;
-    await writeDurably(join(this.#folder, 'state.bin'), state);
+    // A power cut may lose it: then it is fetched, and compared with the hash that stands below.
+    await writeLazily(join(this.#folder, 'state.bin'), state);
     const file: ProgressFile = {
       medley: 'progress/v1',
       nextRound,

@@ -16,21 +16,27 @@ export function termsOf(pinned: PinnedStudy, task: Task): SessionTerms {
     throw new MedleyError('STUDY_CHANGED', `a task under another charter of ${task.id.study}`);
   }
   const { round, attempt } = task.id;
-  const { charter, study } = pinned;
-  const terms = roundTerms({
-    charter,
-    study,
-    kind: task.kind,
-    round,
-    attempt,
-    modelHash: task.model.hex,
-  });
+  const terms = derivedTerms(pinned, task);
   if (!equalBytes(sessionId(terms), task.sessionId)) {
     throw new MedleyError(
       'ROUND_SESSION_MISMATCH',
       `round ${String(round)}, attempt ${String(attempt)}`,
     );
   }
+  return terms;
+}
+
+/** Terms of the last attempt of each study: its tasks come one after the other. */
+const derived = new WeakMap<PinnedStudy, { readonly key: string; readonly terms: SessionTerms }>();
+
+function derivedTerms(pinned: PinnedStudy, { id, kind, model }: Task): SessionTerms {
+  const { round, attempt } = id;
+  const key = `${kind} ${String(round)} ${String(attempt)} ${model.hex}`;
+  const known = derived.get(pinned);
+  if (known?.key === key) return known.terms;
+  const { charter, study } = pinned;
+  const terms = roundTerms({ charter, study, kind, round, attempt, modelHash: model.hex });
+  derived.set(pinned, { key, terms });
   return terms;
 }
 

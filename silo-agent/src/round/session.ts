@@ -5,7 +5,7 @@ import {
   MedleyError,
   syncFolder,
   toBase64,
-  writeDurably,
+  writeLazily,
   type JsonSchema,
 } from '@medley/kit';
 import {
@@ -116,7 +116,8 @@ export class Sessions {
 
   /** Keeps the masked vector, so that an upload can be repeated bit for bit after a restart. */
   async saveVector(id: Pick<RoundId, 'round' | 'attempt'>, masked: Uint32Array): Promise<void> {
-    await writeDurably(this.#vectorFile(id), vectorBytes(masked));
+    // A power cut may lose it: then its hash does not fit, and this silo drops out of the attempt.
+    await writeLazily(this.#vectorFile(id), vectorBytes(masked));
   }
 
   /** The masked vector of the attempt, undefined when it was not kept. */

@@ -59,11 +59,13 @@ function encodeSlot(
     const draws = drawWords(rng, end - start);
     for (let i = start; i < end; i++) {
       const x = values[i]!;
-      if (!Number.isFinite(x)) {
+      // NaN fails every comparison.
+      if (!(Math.abs(x) <= Number.MAX_VALUE)) {
         throw new MedleyError('SECAGG_NOT_FINITE', `slot ${slot.name}, coordinate ${i}`);
       }
       // Clamping x/Δ to ±top is clamping x to ±bound, and also absorbs the rounding of the division.
-      const scaled = Math.min(top, Math.max(-top, x / step));
+      const ratio = x / step;
+      const scaled = ratio > top ? top : ratio < -top ? -top : ratio;
       const whole = Math.floor(scaled);
       // ⌊scaled + U⌋ without the sum, which would round in double precision for wide slots.
       const up = draws[i - start]! < (scaled - whole) * 2 ** 32 ? 1 : 0;

@@ -28,6 +28,11 @@ export interface Blobs {
    * not what was written.
    */
   read(hash: string, offset?: number): AsyncIterable<Uint8Array>;
+  /**
+   * The whole content in pieces of at most 1 MiB, each valid only until `use` returns: they share one
+   * buffer, which begins on a multiple of 8 bytes. Throws as a {@link Blobs.read} from the start.
+   */
+  forEach(hash: string, use: (piece: Uint8Array) => void): Promise<void>;
   /** The whole content. Throws BLOB_UNKNOWN, BLOB_DAMAGED, FILE_UNREADABLE. */
   readAll(hash: string): Promise<Uint8Array>;
   /** Reads the whole content for its hash alone. Throws as {@link Blobs.readAll}. */
@@ -110,18 +115,31 @@ class FileBlobs implements Blobs {
   }
 
   async *read(hash: string, offset = 0): AsyncGenerator<Uint8Array> {
+    yield* this.#pieces(hash, offset, (length) => new Uint8Array(length));
+  }
+
+  async *#pieces(
+    hash: string,
+    offset: number,
+    make: (length: number) => Uint8Array,
+  ): AsyncGenerator<Uint8Array> {
     const size = await this.sizeOf(hash);
     if (size === undefined || offset > size) throw unknown(hash);
     const handle = await readable(hash, open(this.#pathOf(hash), 'r'));
     const digest = createHash('sha256');
     try {
       for (let at = offset; at < size;) {
-        const piece = new Uint8Array(Math.min(PIECE_BYTES, size - at));
-        const { bytesRead } = await readable(hash, handle.read(piece, 0, piece.length, at));
-        if (bytesRead === 0) throw damaged(hash);
-        digest.update(piece.subarray(0, bytesRead));
-        yield piece.subarray(0, bytesRead);
-        at += bytesRead;
+        const piece = make(Math.min(PIECE_BYTES, size - at));
+        // A read may give less than was asked for; whole pieces keep words together.
+        for (let filled = 0; filled < piece.length;) {
+          const work = handle.read(piece, filled, piece.length - filled, at + filled);
+          const { bytesRead } = await readable(hash, work);
+          if (bytesRead === 0) throw damaged(hash);
+          filled += bytesRead;
+        }
+        digest.update(piece);
+        yield piece;
+        at += piece.length;
       }
       if (offset === 0 && digest.digest('hex') !== hash.toLowerCase()) throw damaged(hash);
     } finally {
@@ -132,16 +150,21 @@ class FileBlobs implements Blobs {
   async readAll(hash: string): Promise<Uint8Array> {
     const content = new Uint8Array((await this.sizeOf(hash)) ?? 0);
     let at = 0;
-    for await (const piece of this.read(hash)) {
+    await this.forEach(hash, (piece) => {
       content.set(piece, at);
       at += piece.length;
-    }
+    });
     return content;
   }
 
+  async forEach(hash: string, use: (piece: Uint8Array) => void): Promise<void> {
+    const buffer = new Uint8Array(PIECE_BYTES);
+    const pieces = this.#pieces(hash, 0, (length) => buffer.subarray(0, length));
+    for await (const piece of pieces) use(piece);
+  }
+
   async verify(hash: string): Promise<void> {
-    const pieces = this.read(hash);
-    while ((await pieces.next()).done !== true);
+    await this.forEach(hash, () => undefined);
   }
 
   async remove(hash: string): Promise<void> {

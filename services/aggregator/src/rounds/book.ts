@@ -26,6 +26,8 @@ export interface RoundParts {
   readonly masker: Masker;
   /** Keep the masked vectors of closed rounds, for replay; else they go when their round ends. */
   readonly keepMaskedVectors: boolean;
+  /** How long the first message of a step waits for others, in milliseconds, to be written with them. */
+  readonly gatherMs: number;
   /** Raised after every change that a stream or the scheduler may wait for. */
   readonly changed: Signal;
 }
@@ -40,6 +42,9 @@ export interface OpenRound {
   down: number;
 }
 
+/** How long bytes of ended rounds wait to be written together. */
+const FLUSH_MS = 100;
+
 /** Codes of messages that merely came at the wrong time, as after every lost connection. */
 const HARMLESS: ReadonlySet<string> = new Set(['SECAGG_LATE', 'SECAGG_OUT_OF_ORDER']);
 
@@ -50,6 +55,9 @@ const HARMLESS: ReadonlySet<string> = new Set(['SECAGG_LATE', 'SECAGG_OUT_OF_ORD
 export class RoundBook {
   readonly #parts: RoundParts;
   readonly #open = new Map<string, OpenRound>();
+  readonly #late = new Map<string, { readonly id: RoundId; up: number; down: number }>();
+  readonly #closing = new AbortController();
+  #flushing: Promise<void> | undefined;
   /** Studies that wait for this machine to be mended. */
   readonly troubles: Troubles;
 
@@ -92,28 +100,84 @@ export class RoundBook {
     this.#open.set(open.state.id.study, open);
   }
 
-  /** Adds to the byte counts of a round, open or ended. */
-  async count(id: RoundId, up: number, down: number): Promise<void> {
+  /** Adds to the byte counts of a round; those of an ended one are written a moment later. */
+  count(id: RoundId, up: number, down: number): void {
     const open = this.find(id);
     if (open) {
       open.up += up;
       open.down += down;
-    } else {
-      await this.#parts.store.tables.rounds.addBytes(id, up, down);
+      return;
+    }
+    const key = `${id.study} ${String(id.round)} ${String(id.attempt)}`;
+    const { up: before = 0, down: sent = 0 } = this.#late.get(key) ?? {};
+    this.#late.set(key, { id, up: before + up, down: sent + down });
+    this.#flushing ??= this.#flush();
+  }
+
+  /** Writes what is still to be written. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#flushing;
+  }
+
+  /** Every silo fetches the same sum at about the same time: one write is enough. */
+  async #flush(): Promise<void> {
+    const { clock, store, logger } = this.#parts;
+    await clock.sleep(FLUSH_MS, this.#closing.signal).catch(() => undefined);
+    this.#flushing = undefined;
+    const waiting = [...this.#late.values()];
+    this.#late.clear();
+    for (const { id, up, down } of waiting) {
+      await store.tables.rounds.addBytes(id, up, down).catch((caught: unknown) => {
+        logger.warn('bytes not counted', { ...id, detail: MedleyError.from(caught).message });
+      });
     }
   }
 
   /** Applies one event, and what the streams that are gone allow after it, as part of a change. */
   async apply(change: Change, open: OpenRound, event: RoundEvent): Promise<RoundState> {
+    const decision = this.#decide(open, open.state, event);
+    if (decision.state !== open.state) await this.#commit(change, open, decision);
+    return decision.state;
+  }
+
+  /**
+   * Applies events in their order as part of one change: one write for all of them. An event that is
+   * refused has its error in its place and changes nothing.
+   */
+  async applyAll(
+    change: Change,
+    open: OpenRound,
+    events: readonly (() => RoundEvent)[],
+  ): Promise<PromiseSettledResult<{ readonly before: RoundState; readonly after: RoundState }>[]> {
+    let { state } = open;
+    const notes: RoundDecision['notes'][number][] = [];
+    const effects: RoundDecision['effects'][number][] = [];
+    const results = events.map((event) => {
+      const before = state;
+      try {
+        const decision = this.#decide(open, state, event());
+        notes.push(...decision.notes);
+        effects.push(...decision.effects);
+        state = decision.state;
+        return { status: 'fulfilled', value: { before, after: state } } as const;
+      } catch (reason) {
+        return { status: 'rejected', reason } as const;
+      }
+    });
+    if (state !== open.state) await this.#commit(change, open, { state, notes, effects });
+    return results;
+  }
+
+  #decide(open: OpenRound, state: RoundState, event: RoundEvent): RoundDecision {
     const nowMs = this.#parts.clock.nowMs();
-    const first = decide(open.terms, open.state, event, nowMs);
-    if (first.state === open.state) return open.state;
+    const first = decide(open.terms, state, event, nowMs);
+    if (first.state === state) return first;
     const absent = this.absent({ ...open, state: first.state });
     const second = decide(open.terms, first.state, { kind: 'tick', absent }, nowMs);
     const notes = [...first.notes, ...second.notes];
     const effects = [...first.effects, ...second.effects];
-    await this.#commit(change, open, { state: second.state, notes, effects });
-    return second.state;
+    return { state: second.state, notes, effects };
   }
 
   /** The silos that the round waits for in vain, by index. */

@@ -1,11 +1,12 @@
 import { MedleyError } from '@medley/kit';
 import { accept, layoutLength, type CoordinatorEvent, type MaskedHeader } from '@medley/secagg';
+import type { Change } from '../log/ledger.ts';
 import type { RoundId, RoundRow, RoundStep } from '../store/rows.ts';
 import type { Tables } from '../store/store.ts';
 import { memberIndex } from '../studies/agreement.ts';
 import type { OpenRound, RoundBook, RoundParts } from './book.ts';
 import { decodeCourse, wasAccepted } from './codec.ts';
-import { refusalCode, senderOf } from './round.ts';
+import { awaited, refusalCode, senderOf } from './round.ts';
 
 /** Step whose message an event is. */
 const STEP_OF: Readonly<Record<CoordinatorEvent['kind'], RoundStep>> = {
@@ -16,8 +17,25 @@ const STEP_OF: Readonly<Record<CoordinatorEvent['kind'], RoundStep>> = {
   release: 'release',
 };
 
+/** A message and who brought it, by certificate. */
+interface Letter {
+  readonly silo: string;
+  readonly message: CoordinatorEvent;
+}
+
+/** Letters for one attempt that wait for the same change. */
+interface Batch {
+  readonly letters: Letter[];
+  /** Silos that the step still waited for when the first letter came. */
+  readonly expected: number;
+  /** Closes the batch to wait no longer. */
+  readonly full: () => void;
+  readonly taken: Promise<readonly PromiseSettledResult<{ readonly repeated: boolean }>[]>;
+}
+
 /** Where the messages of silos enter their rounds. */
 export class Inbox {
+  readonly #waiting = new Map<string, Batch>();
   readonly #parts: RoundParts;
   readonly #book: RoundBook;
 
@@ -37,18 +55,69 @@ export class Inbox {
     message: CoordinatorEvent,
   ): Promise<{ readonly repeated: boolean }> {
     try {
-      return await this.#parts.ledger.change(async (change) => {
-        const open = this.#book.find(id);
-        if (!open) return await afterEnd(change.tables, id, message);
-        checkSender(open, silo, message);
-        const before = open.state.coordinator;
-        const state = await this.#book.apply(change, open, { kind: 'message', message });
-        return { repeated: state.coordinator === before };
-      });
+      return await this.#enter(id, { silo, message });
     } catch (caught) {
       await this.#book.refuse(id, silo, STEP_OF[message.kind], refusalCode(caught));
       throw caught;
     }
+  }
+
+  /** Messages of one step that come at about the same time enter together: one write for all. */
+  async #enter(id: RoundId, letter: Letter): Promise<{ readonly repeated: boolean }> {
+    const key = `${id.study} ${String(id.round)} ${String(id.attempt)}`;
+    const batch = this.#waiting.get(key) ?? this.#gather(key, id);
+    const place = batch.letters.push(letter) - 1;
+    if (batch.letters.length >= batch.expected) batch.full();
+    const result = (await batch.taken)[place];
+    if (result?.status === 'fulfilled') return result.value;
+    throw result?.reason;
+  }
+
+  /** A batch that is closed when everybody has written, or after a moment. */
+  #gather(key: string, id: RoundId): Batch {
+    const { ledger, clock, gatherMs } = this.#parts;
+    const open = this.#book.find(id);
+    const expected = open ? awaited(open.terms, open.state).length : 1;
+    const letters: Letter[] = [];
+    const over = new AbortController();
+    const moment =
+      gatherMs > 0 && expected > 1
+        ? clock.sleep(gatherMs, over.signal).catch(() => undefined)
+        : Promise.resolve();
+    const taken = moment.then(() =>
+      ledger.change((change) => {
+        this.#waiting.delete(key);
+        return this.#takeAll(change, id, letters);
+      }),
+    );
+    const batch = { letters, expected, taken, full: () => over.abort() };
+    this.#waiting.set(key, batch);
+    return batch;
+  }
+
+  async #takeAll(
+    change: Change,
+    id: RoundId,
+    letters: readonly Letter[],
+  ): Promise<PromiseSettledResult<{ readonly repeated: boolean }>[]> {
+    const open = this.#book.find(id);
+    if (!open) {
+      const ended = letters.map(({ message }) => afterEnd(change.tables, id, message));
+      return Promise.allSettled(ended);
+    }
+    const events = letters.map(({ silo, message }) => () => {
+      checkSender(open, silo, message);
+      return { kind: 'message', message } as const;
+    });
+    const results = await this.#book.applyAll(change, open, events);
+    return results.map((result) =>
+      result.status === 'rejected'
+        ? result
+        : {
+            status: 'fulfilled',
+            value: { repeated: result.value.after.coordinator === result.value.before.coordinator },
+          },
+    );
   }
 
   /**

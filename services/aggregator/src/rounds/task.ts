@@ -49,13 +49,13 @@ export function openTask(open: OpenRound, charterHash: string, index: number): T
 export function closedTask(
   row: RoundRow,
   charterHash: string,
-  agreement: Agreement,
+  sid: Uint8Array,
   proof: LeafProof,
 ): Task {
   const { outcome } = row;
   if (!outcome) throw new MedleyError('STORE_UNUSABLE', `round ${row.round} has no outcome`);
   const { receipt, aggregate, nextModel } = outcome;
-  return ended(row, charterHash, agreement, {
+  return ended(row, charterHash, sid, {
     step: 'closed',
     receipt,
     aggregate,
@@ -65,20 +65,30 @@ export function closedTask(
 }
 
 /** The task that tells of an attempt that failed. */
-export function abortedTask(row: RoundRow, charterHash: string, agreement: Agreement): Task {
-  const retried = row.attempt < agreement.charter.secureAggregation.maxAttempts;
-  return ended(row, charterHash, agreement, {
+export function abortedTask(
+  row: RoundRow,
+  charterHash: string,
+  sid: Uint8Array,
+  maxAttempts: number,
+): Task {
+  const retried = row.attempt < maxAttempts;
+  return ended(row, charterHash, sid, {
     step: 'aborted',
     code: row.abortCode ?? 'INTERNAL',
     retried,
   });
 }
 
-function ended(row: RoundRow, charterHash: string, agreement: Agreement, step: TaskStep): Task {
+/** The session id of an attempt that is over. */
+export function sessionOf(row: RoundRow, agreement: Agreement): Uint8Array {
+  const { round, attempt, kind, model } = row;
+  return sessionId(roundTerms({ ...agreement, kind, round, attempt, modelHash: model.hash }));
+}
+
+function ended(row: RoundRow, charterHash: string, sid: Uint8Array, step: TaskStep): Task {
   const { study, round, attempt, kind, model } = row;
-  const terms = roundTerms({ ...agreement, kind, round, attempt, modelHash: model.hash });
   const id = { study, round, attempt };
-  return { id, kind, charterHash, model, deadlineMs: 0, sessionId: sessionId(terms), step };
+  return { id, kind, charterHash, model, deadlineMs: 0, sessionId: sid, step };
 }
 
 /** The 32 bytes of a stored hash. */

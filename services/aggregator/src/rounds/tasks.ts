@@ -1,7 +1,7 @@
 import type { RoundRow, StudyRow } from '../store/rows.ts';
 import { memberIndex } from '../studies/agreement.ts';
 import type { RoundBook, RoundParts } from './book.ts';
-import { abortedTask, closedTask, openTask, type Task } from './task.ts';
+import { abortedTask, closedTask, openTask, sessionOf, type Task } from './task.ts';
 
 /** A study as its silos are told of it. */
 export interface Notice {
@@ -18,6 +18,7 @@ export type Entry =
 export class Tasks {
   readonly #parts: Pick<RoundParts, 'store' | 'ledger' | 'agreements'>;
   readonly #book: RoundBook;
+  readonly #sessions = new WeakMap<RoundRow, Uint8Array>();
 
   constructor(parts: Pick<RoundParts, 'store' | 'ledger' | 'agreements'>, book: RoundBook) {
     this.#parts = parts;
@@ -58,12 +59,22 @@ export class Tasks {
     if (!newest?.outcome) return undefined;
     // No proof yet: the checkpoint over the leaf is being signed and will wake the streams.
     const proof = await this.#parts.ledger.prove(newest.outcome.leafIndex);
-    return proof && closedTask(newest, row.charterHash, this.#parts.agreements.of(row), proof);
+    return proof && closedTask(newest, row.charterHash, this.#sessionOf(row, newest), proof);
   }
 
   async #abortedTask(row: StudyRow): Promise<Task | undefined> {
     const newest = await this.#parts.store.tables.rounds.newest(row.name);
     if (newest?.step !== 'aborted') return undefined;
-    return abortedTask(newest, row.charterHash, this.#parts.agreements.of(row));
+    const { maxAttempts } = this.#parts.agreements.of(row).charter.secureAggregation;
+    return abortedTask(newest, row.charterHash, this.#sessionOf(row, newest), maxAttempts);
+  }
+
+  /** Every silo's stream asks for the same newest round. */
+  #sessionOf(row: StudyRow, round: RoundRow): Uint8Array {
+    const known = this.#sessions.get(round);
+    if (known) return known;
+    const sid = sessionOf(round, this.#parts.agreements.of(row));
+    this.#sessions.set(round, sid);
+    return sid;
   }
 }

@@ -4,7 +4,6 @@ import {
   counterMasks,
   layoutLength,
   planUnmask,
-  vectorFromBytes,
   type Blame,
   type CoordinatorState,
   type Masker,
@@ -44,11 +43,11 @@ async function addBlob(sum: Uint32Array, hash: string, blobs: Blobs): Promise<vo
   if ((await blobs.sizeOf(hash)) !== 4 * sum.length) throw lost();
   let at = 0;
   try {
-    for await (const piece of blobs.read(hash)) {
-      const words = vectorFromBytes(piece);
+    await blobs.forEach(hash, (piece) => {
+      const words = new Uint32Array(piece.buffer, piece.byteOffset, piece.length / 4);
       addInto(sum.subarray(at, at + words.length), words);
       at += words.length;
-    }
+    });
   } catch (caught) {
     const { code } = MedleyError.from(caught);
     throw code === 'BLOB_DAMAGED' || code === 'BLOB_UNKNOWN' ? lost(caught) : caught;

@@ -61,7 +61,7 @@ export async function* attend(
         if (sent.has(entry.key)) continue;
         const assignment = assignmentOf(entry);
         if ('task' in entry) {
-          await parts.book.count(entry.task.id, 0, replyBytes('Attend', assignment));
+          parts.book.count(entry.task.id, 0, replyBytes('Attend', assignment));
         }
         yield assignment;
       }

@@ -50,9 +50,14 @@ export function roundsService(parts: RoundsParts): Served {
       const hash = toHex(sha256);
       const owner = await parts.library.find(hash, silo);
       const from = wholeNumber(offset, 'offset');
-      for await (const chunk of asChunks(parts.blobs.read(hash, from), from)) {
-        if (owner) await parts.book.count(owner, 0, chunk.data.length);
-        yield chunk;
+      let sent = 0;
+      try {
+        for await (const chunk of asChunks(parts.blobs.read(hash, from), from)) {
+          sent += chunk.data.length;
+          yield chunk;
+        }
+      } finally {
+        if (owner) parts.book.count(owner, 0, sent);
       }
     },
   };
@@ -117,7 +122,7 @@ function stepHandlers(parts: RoundsParts): Pick<Handlers<RoundsMethods>, StepMet
   ): Promise<{ repeatedMessage: boolean }> => {
     const id = roundIdOf(request.key);
     const { repeated } = await parts.inbox.message(id, siloOf(context), event);
-    await parts.book.count(id, requestBytes(method, request), 0);
+    parts.book.count(id, requestBytes(method, request), 0);
     return { repeatedMessage: repeated };
   };
   return {
@@ -160,7 +165,7 @@ async function submit(
   const sizeBytes = await inbox.admitVector(id, silo, header, announced);
   if (sizeBytes === undefined) return { repeatedMessage: true };
   const hash = toHex(header.vectorHash);
-  const count = (bytes: number): Promise<void> => book.count(id, bytes, 0);
+  const count = (bytes: number): void => book.count(id, bytes, 0);
   await blobs.receive(inOrder(vectorChunks(rest, count)), {
     hash,
     sizeBytes,
@@ -168,7 +173,7 @@ async function submit(
   });
   try {
     const { repeated } = await inbox.message(id, silo, { kind: 'masked', header });
-    await count(requestBytes('Submit', head));
+    count(requestBytes('Submit', head));
     return { repeatedMessage: repeated };
   } catch (caught) {
     if (!isKept(parts, id, hash)) await blobs.remove(hash);
@@ -178,11 +183,11 @@ async function submit(
 
 async function* vectorChunks(
   messages: AsyncIterable<SubmitRequest__Output>,
-  count: (bytes: number) => Promise<void>,
+  count: (bytes: number) => void,
 ): AsyncGenerator<NonNullable<SubmitRequest__Output['chunk']>> {
   for await (const message of messages) {
     if (!message.chunk) throw new MedleyError('RPC_MESSAGE_INVALID', 'a chunk is missing');
-    await count(message.chunk.data.length);
+    count(message.chunk.data.length);
     yield message.chunk;
   }
 }
