@@ -1,7 +1,8 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { BatchNormMode } from '../graph/mode.ts';
 import { LOSSES, type LossName } from '../loss/loss.ts';
-import type { OptimizerOptions } from '../optimizer/optimizer.ts';
+import type { GradientOptions, OptimizerOptions } from '../optimizer/optimizer.ts';
+import { learningRateAt } from '../optimizer/schedule.ts';
 
 const OPTIMIZERS = [
   'sgd',
@@ -14,6 +15,8 @@ const OPTIMIZERS = [
   'lion',
 ] as const satisfies readonly OptimizerOptions['kind'][];
 
+const SCHEDULES = ['constant', 'linear', 'cosine', 'oneCycle'] as const;
+
 /** What the command line says, with its defaults. */
 export interface TrainFlags {
   readonly data: string;
@@ -24,6 +27,8 @@ export interface TrainFlags {
   readonly lr: number;
   readonly momentum?: number;
   readonly weightDecay?: number;
+  readonly clip?: number;
+  readonly schedule: (typeof SCHEDULES)[number];
   readonly epochs: number;
   readonly batch: number;
   readonly validation: number;
@@ -53,6 +58,12 @@ export function addOptions(command: Command): Command {
     .option('--lr <number>', 'learning rate', above(0), 0.001)
     .option('--momentum <number>', 'for sgd and rmsprop', from(0))
     .option('--weight-decay <number>', "the optimizer's weight decay", from(0))
+    .option('--clip <norm>', 'greatest length of the gradient of an update', above(0))
+    .addOption(
+      new Option('--schedule <name>', 'how the learning rate falls over all epochs')
+        .choices(SCHEDULES)
+        .default('constant'),
+    )
     .option('--epochs <count>', 'passes over the data', whole, 20)
     .option('--batch <rows>', 'rows of one update', whole, 32)
     .option('--validation <share>', 'share of the rows kept for judging', share, 0.2)
@@ -81,6 +92,17 @@ export function optimizerOf({ optimizer, momentum, weightDecay }: TrainFlags): O
     ...(momentum === undefined ? {} : { momentum }),
     ...(weightDecay === undefined ? {} : { weightDecay }),
   };
+}
+
+/** The bound on the gradient, as an option of a training. */
+export function clipOf({ clip }: TrainFlags): GradientOptions {
+  return clip === undefined ? {} : { clip: { kind: 'norm', limit: clip } };
+}
+
+/** The learning rate of an update, from 0. */
+export function rateOf({ schedule: kind, lr: rate }: TrainFlags, steps: number) {
+  return (update: number): number =>
+    learningRateAt(kind === 'constant' ? { kind, rate } : { kind, rate, steps }, update);
 }
 
 function number(text: string, isFit: (value: number) => boolean, wants: string): number {

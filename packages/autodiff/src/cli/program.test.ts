@@ -103,6 +103,37 @@ describe('medley-train', () => {
     expect(parts).toEqual(whole);
   });
 
+  test('stopped and resumed with patience, it keeps the best of both parts', async () => {
+    // A rate at which the first epochs are the best.
+    const args = [...BASE, '--epochs', '6', '--patience', '4', '--lr', '3', '--seed', '2'];
+    const { epochs: judged } = JSON.parse(
+      (await run([...args, '--out', 'whole.onnx', '--json'])).out,
+    ) as { epochs: { validation: number }[] };
+    const losses = judged.map(({ validation }) => validation);
+    expect(losses.indexOf(Math.min(...losses))).toBeLessThan(3);
+    for (const epochs of ['3', '6']) {
+      const part = args.with(args.indexOf('--epochs') + 1, epochs);
+      await run([...part, '--out', 'parts.onnx', '--resume', 'state.json']);
+    }
+    const [whole, parts] = await Promise.all(
+      ['whole.onnx', 'parts.onnx'].map((name) => readFile(join(folder, name))),
+    );
+    expect(parts).toEqual(whole);
+  });
+
+  test('bounds the gradient, and lets the rate fall to almost nothing', async () => {
+    const figures = async (...more: string[]) => {
+      const args = [...BASE, '--optimizer', 'sgd', '--lr', '1', '--epochs', '4', '--json', ...more];
+      return (JSON.parse((await run(args)).out) as { epochs: { loss: number }[] }).epochs;
+    };
+    const small = await figures('--clip', '1e-6');
+    expect(small[3]!.loss).toBeCloseTo(small[0]!.loss, 0);
+    expect(await figures('--schedule', 'cosine')).not.toEqual(await figures());
+    const other = [...BASE, '--schedule', 'linear', '--resume', 'state.json'];
+    await run([...other, '--epochs', '1']);
+    expect(await codeOf([...other, '--epochs', '2'])).toBe('TRAINING_OPTIONS_INVALID');
+  });
+
   test('does not resume a training with other options', async () => {
     await run([...BASE, '--epochs', '1', '--resume', 'state.json']);
     const other = [...BASE, '--epochs', '1', '--resume', 'state.json', '--lr', '0.1'];
@@ -131,6 +162,7 @@ describe('what cannot be trained on', () => {
     ['a cell that is no number', 'a,b,c,ill\n1,2,x,0\n', 'TRAINING_DATA_INVALID'],
     ['an empty cell', 'a,b,c,ill\n1,2,,0\n', 'TRAINING_DATA_INVALID'],
     ['a ragged row', 'a,b,c,ill\n1,2,0\n', 'TRAINING_DATA_INVALID'],
+    ['another separator', 'a;b;c;ill\n1;2;3;0\n', 'TRAINING_DATA_INVALID'],
     ['no rows', 'a,b,c,ill\n', 'TRAINING_DATA_INVALID'],
     ['a column twice', 'a,b,b,ill\n1,2,3,0\n', 'TRAINING_DATA_INVALID'],
     ['too few columns', 'a,b,ill\n1,2,0\n', 'TRAINING_DATA_INVALID'],

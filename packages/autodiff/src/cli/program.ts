@@ -5,7 +5,7 @@ import { exportModel } from '../export.ts';
 import { readModelFile } from '../file/external.ts';
 import { trainingReport } from '../report/report.ts';
 import { reportText } from '../report/text.ts';
-import { addOptions, optimizerOf, type TrainFlags } from './options.ts';
+import { addOptions, clipOf, optimizerOf, type TrainFlags } from './options.ts';
 import { bar, plot } from './plot.ts';
 import { readTable, type Wanted } from './table.ts';
 import { trainOnTable, type Trained } from './train.ts';
@@ -60,7 +60,11 @@ export function trainProgram(context: TrainContext, setExit: (code: number) => v
       const model = readModelFile(path(file));
       const { batchNorm } = flags;
       const optimizer = optimizerOf(flags);
-      const report = trainingReport(model, { optimizer, batchNorm }, { batchSize: flags.batch });
+      const report = trainingReport(
+        model,
+        { optimizer, batchNorm, ...clipOf(flags) },
+        { batchSize: flags.batch },
+      );
       if (flags.report) {
         terminal.result(report, reportText(report));
         return;

@@ -20,6 +20,11 @@ export function readTable(
   wanted: (columns: readonly string[]) => Wanted,
 ): Table & Wanted {
   const [head, ...records] = recordsOf(text);
+  if (head?.length === 1 && /[;\t]/.test(head[0] ?? ''))
+    throw new MedleyError(
+      'TRAINING_DATA_INVALID',
+      'the columns are separated by semicolons or tabs; write commas between them, and points in numbers',
+    );
   if (head === undefined || records.length === 0)
     throw new MedleyError('TRAINING_DATA_INVALID', 'the file has no row under its column names');
   const repeated = head.find((name, i) => head.indexOf(name) !== i);
@@ -42,7 +47,7 @@ export function readTable(
       if (!Number.isFinite(value))
         throw new MedleyError(
           'TRAINING_DATA_INVALID',
-          `record ${row + 1}, column "${columns[i]!}": ${cell === '' ? 'empty' : 'not a number'}`,
+          `record ${row + 1}, column "${columns[i]!}": ${cell === '' ? 'empty' : 'not a number (classes are numbered from 0)'}`,
         );
       values[row * columns.length + i] = value;
     }),

@@ -13,8 +13,8 @@ import type { TensorInput } from '../training/feed.ts';
 import { fit, type FitWatch } from '../training/fit.ts';
 import type { TrainingManifest } from '../training/manifest.ts';
 import { initialSlots, Trainer, type TrainingState } from '../training/trainer.ts';
-import { optimizerOf, type TrainFlags } from './options.ts';
-import { readStanding, writeStanding } from './standing.ts';
+import { clipOf, optimizerOf, rateOf, type TrainFlags } from './options.ts';
+import { readStanding, writeStanding, type Best } from './standing.ts';
 import { cells, tensorOf, type Table, type Wanted } from './table.ts';
 
 /** Figures of one epoch. */
@@ -67,7 +67,12 @@ export async function trainOnTable(
   watch: TrainWatch,
 ): Promise<Trained> {
   const { loss, batchNorm, seed } = flags;
-  const artifacts = buildTraining(model, { loss, optimizer: optimizerOf(flags), batchNorm });
+  const artifacts = buildTraining(model, {
+    loss,
+    optimizer: optimizerOf(flags),
+    ...clipOf(flags),
+    batchNorm,
+  });
   const { manifest } = artifacts;
   const shuffled = permutation(seededRng(`${seed} split`), table.rows);
   const kept = Math.floor(flags.validation * table.rows);
@@ -80,26 +85,35 @@ export async function trainOnTable(
     model: manifest.sourceSha256,
     data: toHex(sha256(new Uint8Array(table.values.buffer))),
     columns: table.columns,
-    flags: { ...flags, epochs: 0, data: '', out: '', resume: '', json: false, report: false },
+    flags: {
+      ...flags,
+      ...(flags.schedule === 'constant' && { epochs: 0 }),
+      data: '',
+      out: '',
+      resume: '',
+      json: false,
+      report: false,
+    },
   });
   const trainer = await Trainer.open(artifacts);
   try {
     const before =
       flags.resume === undefined ? undefined : await readStanding(flags.resume, course);
-    const start = before ?? {
+    const start = before?.state ?? {
       parameters: initialParameters(model, { batchNorm }),
       slots: initialSlots(manifest),
       stepCount: 0,
     };
-    const { state, ...rest } = await descend({
+    const { state, best, ...rest } = await descend({
       trainer,
       flags,
       training,
       validation,
       start,
+      best: before?.best,
       watch,
     });
-    if (flags.resume !== undefined) await writeStanding(flags.resume, { course, state });
+    if (flags.resume !== undefined) await writeStanding(flags.resume, { course, state, best });
     const rows = { training: training.count, validation: validation.count };
     return { ...rest, scaling, rows, steps: state.stepCount };
   } finally {
@@ -113,30 +127,31 @@ interface Descent {
   readonly training: Rows;
   readonly validation: Rows;
   readonly start: TrainingState;
+  readonly best: Best | undefined;
   readonly watch: TrainWatch;
 }
 
-async function descend({ trainer, flags, training, validation, start, watch }: Descent) {
+async function descend(descent: Descent) {
+  const { trainer, flags, training, validation, start, watch } = descent;
   const perEpoch = Math.ceil(training.count / flags.batch);
   const firstEpoch = Math.floor(start.stepCount / perEpoch);
   const epochs: EpochFigures[] = [];
-  let best = { validation: Infinity, at: 0, parameters: start.parameters };
+  let { best } = descent;
   const fitted = await fit(
     trainer,
     {
       ...start,
       ...training,
       batchSize: flags.batch,
-      learningRate: flags.lr,
+      learningRate: rateOf(flags, perEpoch * flags.epochs),
       ...chanceOf(trainer.manifest, flags.seed),
       orders: ordersFrom(start.stepCount),
     },
     { ...watch, onEpoch },
   );
-  const keepsBest = flags.patience !== undefined && best.validation < Infinity;
-  const parameters = keepsBest ? best.parameters : fitted.state.parameters;
+  const parameters = best?.parameters ?? fitted.state.parameters;
   const isStopped = watch.signal?.aborted === true && !fitted.isComplete;
-  return { state: fitted.state, parameters, epochs, isComplete: !isStopped };
+  return { state: fitted.state, best, parameters, epochs, isComplete: !isStopped };
 
   function* ordersFrom(stepCount: number): Generator<Int32Array> {
     const done = (stepCount % perEpoch) * flags.batch;
@@ -158,9 +173,9 @@ async function descend({ trainer, flags, training, validation, start, watch }: D
     epochs.push(figures);
     watch.onFigures?.(figures);
     if (flags.patience === undefined || judged === undefined) return true;
-    if (judged < best.validation)
-      best = { validation: judged, at: epoch, parameters: now.state.parameters.slice() };
-    return epoch - best.at < flags.patience;
+    if (best === undefined || judged < best.validation)
+      best = { validation: judged, epoch, parameters: now.state.parameters.slice() };
+    return epoch - best.epoch < flags.patience;
   }
 }
 
