@@ -60,6 +60,15 @@ describe('a warning', () => {
     expect(warningsOf(proto)).toEqual([]);
   });
 
+  test('says that numbers are drawn where no seed decides them', () => {
+    expect(said('1.13', ['Multinomial'])).toEqual(['drawsInRuntime']);
+    expect(said('1.13', ['RandomNormalLike', 'Bernoulli'])).toEqual([]);
+    const proto = decodeModel(mlp);
+    const body = { node: [{ opType: 'RandomUniform', output: ['r'] }] };
+    proto.graph!.node!.push({ opType: 'If', attribute: [{ name: 'then_branch', g: body }] });
+    expect(warningsOf(proto).map(({ kind }) => kind)).toEqual(['drawsInRuntime']);
+  });
+
   test('says that statistics are kept', () => {
     expect(said('1.13', ['Conv', 'BatchNormalization'])).toEqual(['batchNormFrozen']);
   });

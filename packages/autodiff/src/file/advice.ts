@@ -2,7 +2,7 @@ import type { onnx } from '../generated/onnx.js';
 
 /** Something about a model that does not stop training but may spoil it. */
 export interface Warning {
-  readonly kind: 'batchNormFolded' | 'batchNormFrozen' | 'weightsUntied';
+  readonly kind: 'batchNormFolded' | 'batchNormFrozen' | 'weightsUntied' | 'drawsInRuntime';
   readonly sentence: string;
   readonly advice: string;
 }
@@ -60,7 +60,31 @@ export function warningsOf(proto: onnx.ModelProto): readonly Warning[] {
       advice: `Export the model with ${TORCHSCRIPT}.`,
     });
   }
+  const drawing =
+    drawnInside(nodes) ?? nodes.find(({ opType }) => opType === 'Multinomial')?.opType;
+  if (drawing) {
+    warnings.push({
+      kind: 'drawsInRuntime',
+      sentence: `A node ${drawing} draws numbers that no seed of the training decides.`,
+      advice: 'Where a training has to give the same bits again, export the model without it.',
+    });
+  }
   return warnings;
+}
+
+/** An operator that draws inside a subgraph. */
+function drawnInside(nodes: readonly onnx.INodeProto[]): string | undefined {
+  for (const { attribute } of nodes) {
+    for (const { g } of attribute ?? []) {
+      const inner = g?.node ?? [];
+      const found = inner.find(({ opType }) =>
+        /^(Random|Bernoulli|Multinomial)/.test(opType ?? ''),
+      );
+      const drawing = found?.opType ?? drawnInside(inner);
+      if (drawing) return drawing;
+    }
+  }
+  return undefined;
 }
 
 /** A matrix of the file that stands there a second time, transposed under a name the exporter made. */

@@ -5,6 +5,7 @@ import { infer } from '../ops/registry.ts';
 import { buildTraining } from '../training/build.ts';
 import { initialSlots, Trainer } from '../training/trainer.ts';
 import { Builder } from './builder.ts';
+import type { Value } from './graph.ts';
 import { boolTensor, floatTensor } from './tensor.ts';
 
 const WIDTH = 4000;
@@ -80,4 +81,79 @@ describe('Dropout in training', () => {
     }
     await trainer.close();
   });
+});
+
+describe('other nodes that draw', () => {
+  /** x · w plus what is drawn: with the loss L1 the outputs of an update show the numbers. */
+  function drawing(draw: (b: Builder, x: Value) => Value): Uint8Array {
+    const b = new Builder(infer);
+    const x = b.input('x', 'float32', ['batch', WIDTH]);
+    const w = b.constant(floatTensor([WIDTH], new Float32Array(WIDTH)), 'w');
+    const y = b.op('Add', [b.op('Mul', [x, w]), draw(b, x)]);
+    return writeModel(b.graph('g', [b.named(y, 'y')]), { producer: 'test', version: '1' });
+  }
+  const kinds: readonly (readonly [
+    string,
+    (b: Builder, x: Value) => Value,
+    {
+      readonly mean: number;
+      readonly variance: number;
+      readonly low: number;
+      readonly high: number;
+    },
+  ])[] = [
+    [
+      'RandomUniformLike',
+      (b, x) => b.op('RandomUniformLike', [x], { low: { float: -1.5 }, high: { float: 2.5 } }),
+      { mean: 0.5, variance: 16 / 12, low: -1.5, high: 2.5 },
+    ],
+    [
+      'RandomUniform',
+      (b) => b.op('RandomUniform', [], { shape: [WIDTH] }),
+      { mean: 0.5, variance: 1 / 12, low: 0, high: 1 },
+    ],
+    [
+      'RandomNormalLike',
+      (b, x) => b.op('RandomNormalLike', [x], { mean: { float: 2.5 }, scale: { float: 3.5 } }),
+      { mean: 2.5, variance: 12.25, low: -30, high: 35 },
+    ],
+    [
+      'RandomNormal',
+      (b) => b.op('RandomNormal', [], { shape: [1, WIDTH], scale: { float: 0.5 } }),
+      { mean: 0, variance: 0.25, low: -4, high: 4 },
+    ],
+    [
+      'Bernoulli',
+      (b, x) => b.op('Bernoulli', [b.op('Mul', [x, b.scalar(0.3)])]),
+      { mean: 0.3, variance: 0.21, low: 0, high: 1 },
+    ],
+  ];
+
+  test.each(kinds)(
+    '%s gives the same bits again, and numbers as it should',
+    async (_, draw, is) => {
+      const { trainer, call } = await opened(drawing(draw));
+      const epoch = await trainer.epoch(call);
+      let state = { ...call, losses: new Float32Array() as Float32Array };
+      const losses: number[] = [];
+      for (let i = 0; i < 3; i++) {
+        state = { ...state, ...(await trainer.epoch({ ...state, order: Int32Array.of(i) })) };
+        losses.push(state.losses[0]!);
+      }
+      expect(losses).toEqual([...epoch.losses]);
+      expect(state.parameters).toEqual(epoch.parameters);
+      expect(new Set(losses).size).toBe(3);
+      const { outputs } = await trainer.evaluate(call);
+      expect((await trainer.evaluate(call)).outputs).toEqual(outputs);
+      const row = [...outputs.subarray(0, WIDTH)];
+      const mean = row.reduce((sum, value) => sum + value, 0) / WIDTH;
+      const variance = row.reduce((sum, value) => sum + (value - mean) ** 2, 0) / WIDTH;
+      // n = 4000: 5 standard deviations of the mean; the variance has at most √(2/n) of its size.
+      expect(Math.abs(mean - is.mean)).toBeLessThan(5 * Math.sqrt(is.variance / WIDTH));
+      expect(Math.abs(variance - is.variance)).toBeLessThan(5 * is.variance * Math.sqrt(2 / WIDTH));
+      expect(Math.min(...row)).toBeGreaterThanOrEqual(is.low);
+      expect(Math.max(...row)).toBeLessThanOrEqual(is.high);
+      await trainer.close();
+    },
+  );
 });

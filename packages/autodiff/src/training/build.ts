@@ -117,7 +117,9 @@ function formsOf(
 ): Pick<Plan, 'model' | 'training' | 'inference' | 'isRandom'> {
   const training = trainingForm(model.graph, options.runningVariance ?? 'torch');
   const masked = options.privacy === undefined ? repeatable(training, model.constants) : undefined;
-  const inference = inferenceForm(model.graph);
+  const looking = inferenceForm(model.graph);
+  // What looks at rows draws the same numbers each time.
+  const inference = (masked && repeatable(looking, model.constants)) ?? looking;
   return { model, training: masked ?? training, inference, isRandom: masked !== undefined };
 }
 
