@@ -119,3 +119,26 @@ test('the same model and options give the same training, byte for byte', () => {
   const options = { loss: 'cross_entropy', optimizer: { kind: 'adam' } } as const;
   expect(buildTraining(buildMlp(form), options)).toEqual(buildTraining(buildMlp(form), options));
 });
+
+test('statistics of BatchNormalization cannot leave a subgraph: in training mode it is in the way', () => {
+  const branch = (name: string) => {
+    const inner = new Builder(infer);
+    const x = inner.adopt({ name: 'x', dtype: 'float32', shape: ['batch', 3] });
+    const rest = [1, 0, 0, 1].map((value) =>
+      inner.constant(floatTensor([3], [value, value, value]), `${name}${inner.initializers.size}`),
+    );
+    const [y] = inner.many('BatchNormalization', [x, ...rest], { training_mode: 1 }, 3);
+    return inner.graph(name, [inner.named(y!, `${name}_out`)]);
+  };
+  const b = new Builder(infer);
+  b.input('x', 'float32', ['batch', 3]);
+  const branches = { then_branch: branch('a'), else_branch: branch('b') };
+  const chosen = b.op('If', [b.input('is_a', 'bool', ['batch'])], branches);
+  const known = b.adopt({ ...chosen, dtype: 'float32', shape: ['batch', 3] });
+  const y = b.op('Mul', [known, b.constant(floatTensor([3], [1, 2, 3]), 'w')], {}, 'y');
+  const bytes = writeModel(b.graph('g', [y]), { producer: 'test', version: '1' });
+  const said = inspectModel(bytes).unsupported.map(({ op, reason }) => `${op}: ${reason}`);
+  expect(said).toHaveLength(2);
+  expect(said[0]).toContain('BatchNormalization: it is in training mode inside a subgraph');
+  expect(inspectModel(bytes, { batchNorm: 'frozen' }).unsupported).toEqual([]);
+});

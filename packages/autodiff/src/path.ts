@@ -2,7 +2,7 @@ import { openSettled } from './graph/place.ts';
 import { capturesOf, operandsOf, subgraphsOf } from './graph/capture.ts';
 import { isFloat } from './graph/dtype.ts';
 import type { Builder } from './graph/builder.ts';
-import type { Node, Value } from './graph/graph.ts';
+import { intOf, type Node, type Value } from './graph/graph.ts';
 import type { InferContext } from './graph/infer.ts';
 import { shapeText } from './graph/shape.ts';
 import type { Placed, PlacedNode } from './graph/place.ts';
@@ -84,8 +84,27 @@ function innerFaults(b: Builder, node: Node, isOnPath: boolean): readonly Unsupp
       values.filter(({ dtype }) => isFloat(dtype)).map(({ name }) => name);
     const sources = isOnPath ? floats([...body.inputs, ...captures]) : [];
     const path = gradientPath(body.b, body.placed, sources, floats(body.outputs));
-    return unsupportedNodes(body.b, body.placed, path);
+    return [
+      ...body.placed.nodes.flatMap(statisticsFault),
+      ...unsupportedNodes(body.b, body.placed, path),
+    ];
   });
+}
+
+/** Running statistics that a subgraph would have to give back. */
+function statisticsFault({ node, source }: PlacedNode): readonly Unsupported[] {
+  const isTraining =
+    node.op === 'BatchNormalization' && node.domain === '' && intOf(node, 'training_mode', 0) === 1;
+  if (!isTraining) return [];
+  return [
+    {
+      node: source.name,
+      op: node.op,
+      reason:
+        'it is in training mode inside a subgraph, which cannot give its running statistics back',
+      advice: "set batchNorm: 'frozen', or export it in inference mode",
+    },
+  ];
 }
 
 interface Fault {

@@ -21,7 +21,7 @@ export function batchNormAs(graph: Graph, mode: BatchNormMode): Graph {
   const free = freeName(graph);
   const latest = new Map<string, string>();
   const nodes = graph.nodes.map((node) => {
-    if (!isBatchNorm(node)) return node;
+    if (!isBatchNorm(node)) return mode === 'frozen' ? withInner(node, frozenInside) : node;
     const trains =
       mode === 'asExported' ? isTraining(node) : mode === 'train' && hasStatistics(graph, node);
     if (!trains) return inferring(node);
@@ -34,22 +34,34 @@ export function batchNormAs(graph: Graph, mode: BatchNormMode): Graph {
   return { ...graph, nodes };
 }
 
+/** The graph with every BatchNormalization by its statistics, those of subgraphs too. */
+function frozenInside(graph: Graph): Graph {
+  const nodes = graph.nodes.map((node) =>
+    isBatchNorm(node) ? inferring(node) : withInner(node, frozenInside),
+  );
+  return { ...graph, nodes };
+}
+
+/** The node with its subgraphs changed. */
+function withInner(node: Node, change: (graph: Graph) => Graph): Node {
+  if ([...node.attributes.values()].every(({ kind }) => kind !== 'graph')) return node;
+  const changed = [...node.attributes].map(
+    ([name, attribute]) =>
+      [
+        name,
+        attribute.kind === 'graph' ? { ...attribute, value: change(attribute.value) } : attribute,
+      ] as const,
+  );
+  return { ...node, attributes: new Map(changed) };
+}
+
 /** The graph as it is used after training: BatchNormalization by its statistics, no Dropout. */
 export function inferenceForm(graph: Graph): Graph {
   const nodes = graph.nodes.map((node) => {
     if (isBatchNorm(node)) return inferring(node);
     if (node.op === 'Dropout' && node.domain === '')
       return { ...node, inputs: node.inputs.slice(0, 2) };
-    const subgraphs = [...node.attributes].map(
-      ([name, attribute]) =>
-        [
-          name,
-          attribute.kind === 'graph'
-            ? { ...attribute, value: inferenceForm(attribute.value) }
-            : attribute,
-        ] as const,
-    );
-    return { ...node, attributes: new Map(subgraphs) };
+    return withInner(node, inferenceForm);
   });
   return { ...graph, nodes };
 }
