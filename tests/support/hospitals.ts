@@ -32,6 +32,7 @@ import {
   receiptToJson,
   removeMasks,
   threadMasker,
+  unpackVector,
   vectorBytes,
   type CoordinatorEvent,
   type CoordinatorState,
@@ -332,9 +333,9 @@ export class Federation {
       fetchBlob: async ({ hex }) => this.blobs.get(hex)!.slice(),
       advertise: (_id, message) => take('advertise', { kind: 'advert', message }, message),
       share: (_id, message) => take('share', { kind: 'shares', message }, message),
-      submit: async (_id, header, masked) => {
+      submit: async (_id, header, wire) => {
         await take('mask', { kind: 'masked', header }, header);
-        this.#vectors.set(String(index), masked.slice());
+        this.#vectors.set(String(index), unpackVector(this.#terms.layout, wire));
       },
       confirm: (_id, message) => take('confirm', { kind: 'confirmation', message }, message),
       release: (_id, message) => take('release', { kind: 'release', message }, message),

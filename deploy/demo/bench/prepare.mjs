@@ -14,10 +14,10 @@ const FIXED_WORDS = 5;
  * What runs is the demo's own founding and enrolment.
  */
 export async function prepare(options, progress) {
-  const { work, programs, silos, size, rounds } = options;
+  const { work, programs, silos } = options;
   const names = Array.from({ length: silos }, (_, i) => `silo-${i + 1}`);
   await mkdir(join(work, 'logs'), { recursive: true });
-  await writeStudy(join(work, 'study'), size, rounds);
+  await writeStudy(join(work, 'study'), options);
   const site = join(work, 'site.yaml');
   await writeData(work, site);
   const source = {
@@ -43,7 +43,7 @@ export async function prepare(options, progress) {
 }
 
 /** A study file and a model, so that a training vector has exactly `size` words. */
-async function writeStudy(folder, size, rounds) {
+async function writeStudy(folder, { size, rounds, ring, bits }) {
   await mkdir(folder, { recursive: true });
   // One feature and h hidden units make 3·h + 1 parameters; two bins to four fill up to the size.
   const bins = [2, 3, 4].find((count) => (size - FIXED_WORDS - 2 * count - 1) % 3 === 0);
@@ -80,7 +80,7 @@ training:
 strategy: { kind: fedavg }
 rounds: { count: ${rounds}, maxAttempts: 3, stepSeconds: 60, trainingSeconds: 60 }
 clipping: { normL2: 1000000, coordinate: ${COORDINATE} }
-secureAggregation: { bits: 22, weightCap: ${WEIGHT_CAP} }
+secureAggregation: { bits: ${bits}, ringBits: ${ring}, weightCap: ${WEIGHT_CAP} }
 evaluation: { scoreBins: ${bins} }
 `;
   await writeFile(join(folder, 'study.yaml'), yaml);

@@ -11,7 +11,8 @@ import { largestError } from './exact.mjs';
 import { prepare } from './prepare.mjs';
 import { watchRounds } from './watch.mjs';
 
-export const HELP = `npm run bench -- round [--silos N] [--size D] [--rounds R] [--json FILE] [--profile FOLDER]
+export const HELP = `npm run bench -- round [--silos N] [--size D] [--rounds R] [--ring BITS]
+                        [--json FILE] [--profile FOLDER]
 
 Whole rounds of the five steps through real processes: one aggregator and N agents, each with its own
 keys, over mutual TLS on this machine. The vectors have D words; nothing is trained, an agent offers the
@@ -21,6 +22,7 @@ sides, and the largest error of the opened mean against the exact one.
   --silos N        3 to 20 (5)
   --size D         words of a vector, 50 to 16000000 (1000000)
   --rounds R       rounds that are timed, after one to warm up (by size)
+  --ring BITS      32, 16 or 12: width of the words that updates travel in (32)
   --json FILE      write the figures to FILE
   --profile FOLDER every process writes a CPU profile there
 
@@ -59,13 +61,13 @@ export async function main(args) {
   }
 }
 
-async function bench({ silos, size, rounds }, { work, programs, signal }) {
+async function bench({ silos, size, rounds, ring, bits }, { work, programs, signal }) {
   const { stdout, stderr, env } = process;
   const terminal = createTerminal({ stdout, stderr, env, json: false });
   const clock = systemClock;
   const box = { work, out: join(work, 'out'), rounds: null, programs, terminal, clock, signal };
   // One round more to warm up: connections, compiled code, the first write of every file.
-  const prepared = await prepare({ ...box, silos, size, rounds: rounds + 1 }, progress);
+  const prepared = await prepare({ ...box, silos, size, rounds: rounds + 1, ring, bits }, progress);
   const watched = await watchRounds(prepared, progress);
   const { maxError, errorBound } = await largestError(prepared);
   progress('');
@@ -75,6 +77,8 @@ async function bench({ silos, size, rounds }, { work, programs, signal }) {
     silos,
     size,
     rounds,
+    ring,
+    bits,
     ...watched,
     maxError,
     errorBound,
@@ -113,6 +117,7 @@ function optionsOf(args) {
         silos: { type: 'string', default: '5' },
         size: { type: 'string', default: '1000000' },
         rounds: { type: 'string' },
+        ring: { type: 'string', default: '32' },
         json: { type: 'string' },
         profile: { type: 'string' },
       },
@@ -121,7 +126,12 @@ function optionsOf(args) {
     const size = whole('size', values.size, 50, 16_000_000);
     const usual = size <= 10_000 ? 40 : size <= 1_000_000 ? 10 : 4;
     const rounds = whole('rounds', values.rounds ?? usual, 1, 1000);
-    return { silos, size, rounds, json: values.json, profile: values.profile };
+    const ring = Number(values.ring);
+    if (![32, 16, 12].includes(ring)) throw new Error('--ring is 32, 16 or 12');
+    // The finest quantiser whose sum fits into the ring; 22 bits are the default of a study.
+    let bits = 22;
+    while (silos * 2 ** (bits - 1) >= 2 ** (ring - 1)) bits -= 1;
+    return { silos, size, rounds, ring, bits, json: values.json, profile: values.profile };
   } catch (error) {
     console.error(`${error.message}\n\n${HELP}`);
     return undefined;

@@ -79,6 +79,14 @@ export {
   type SiloState,
 } from './silo/state.ts';
 export { deserializeSilo, serializeSilo } from './silo/stored.ts';
+export {
+  isPlain,
+  packVector,
+  reduceVector,
+  ringBitsOf,
+  unpackVector,
+  wireLength,
+} from './wire/packed.ts';
 export { plainHash, setHash } from './wire/frame.ts';
 export {
   confirmationBytes,

@@ -18,6 +18,8 @@ export interface Slot {
   readonly bound: number;
   /** b: a coordinate becomes an integer of absolute value at most 2^(b−1) − 1. */
   readonly bits: number;
+  /** Width of the slot's own ring, in bits, in which it travels packed; 32 when absent. */
+  readonly ringBits?: 16 | 12;
 }
 
 /** Slots in the order in which they stand in the vector. */
@@ -99,7 +101,10 @@ export function termsDocument(terms: SessionTerms): Json {
     minSurvivors: terms.minSurvivors,
     ringBits: terms.ringBits,
     length: layoutLength(terms.layout),
-    layout: terms.layout.map(({ name, length, bound, bits }) => ({ name, length, bound, bits })),
+    layout: terms.layout.map(({ name, length, bound, bits, ringBits }) => ({
+      ...{ name, length, bound, bits },
+      ...(ringBits !== undefined && { ringBits }),
+    })),
     clipNormL2: terms.clipNormL2,
     weightCap: terms.weightCap,
     modelHash: terms.modelHash,
@@ -146,7 +151,8 @@ export function rosterEntry(terms: SessionTerms, index: number): RosterEntry {
  *
  * Throws SECAGG_TERMS_VERSION, SECAGG_TERMS_FIELD, SECAGG_TERMS_ROSTER, SECAGG_TERMS_THRESHOLD
  * (needs n < 2t ≤ 2n), SECAGG_TERMS_SURVIVORS (needs max(3, t) ≤ minSurvivors ≤ n),
- * SECAGG_TERMS_LAYOUT, SECAGG_TERMS_OVERFLOW (needs n·2^(b−1) < R/2 for each slot).
+ * SECAGG_TERMS_LAYOUT, SECAGG_TERMS_OVERFLOW (needs n·2^(b−1) < R/2 for each slot, R being
+ * the slot's own ring).
  */
 export function checkTerms(terms: SessionTerms): void {
   // Widened: the literal types are only as good as the caller.
@@ -219,13 +225,15 @@ function checkLayout(layout: VectorLayout, n: number): void {
   };
   if (layout.length === 0) fault('no slots');
   if (new Set(layout.map((slot) => slot.name)).size !== layout.length) fault('a slot stands twice');
-  for (const { name, length, bound, bits } of layout) {
+  for (const { name, length, bound, bits, ringBits = 32 } of layout) {
     if (!SLOT_NAME.test(name)) fault('a slot has no proper name');
     if (!Number.isSafeInteger(length) || length < 1) fault(`slot ${name}: length ${length}`);
     if (!Number.isFinite(bound) || bound <= 0) fault(`slot ${name}: bound ${bound}`);
     if (!Number.isInteger(bits) || bits < 2 || bits > 31) fault(`slot ${name}: ${bits} bits`);
-    if (n * 2 ** (bits - 1) >= 2 ** 31) {
-      throw new MedleyError('SECAGG_TERMS_OVERFLOW', `slot ${name}: ${bits} bits from ${n} silos`);
+    if (![32, 16, 12].includes(ringBits)) fault(`slot ${name}: a ring of ${ringBits} bits`);
+    if (n * 2 ** (bits - 1) >= 2 ** (ringBits - 1)) {
+      const what = `${bits} bits from ${n} silos in a ring of ${ringBits}`;
+      throw new MedleyError('SECAGG_TERMS_OVERFLOW', `slot ${name}: ${what}`);
     }
   }
   if (layoutLength(layout) > MAX_WORDS) fault('the vector is too long');

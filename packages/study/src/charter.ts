@@ -23,7 +23,8 @@ export interface Charter {
   readonly secureAggregation: {
     readonly suite: 1;
     readonly protocolVersion: 1;
-    readonly ringBits: 32;
+    /** Width of the ring that updates travel in. */
+    readonly ringBits: 32 | 16 | 12;
     readonly threshold: number;
     readonly minSurvivors: number;
     readonly maxAttempts: number;

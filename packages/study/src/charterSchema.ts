@@ -44,11 +44,11 @@ export const CHARTER_SCHEMA: JsonSchema = {
     secureAggregation: closed({
       suite: { const: 1 },
       protocolVersion: { const: 1 },
-      ringBits: { const: 32 },
+      ringBits: { enum: [32, 16, 12] },
       threshold: count(1, 200),
       minSurvivors: count(1, 200),
       maxAttempts: count(1, 100),
-      bits: count(8, 28),
+      bits: count(4, 28),
       weightCap: count(1, 134_217_727),
     }),
     clipping: closed({ normL2: positive, coordinate: positive }),

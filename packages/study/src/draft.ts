@@ -55,7 +55,7 @@ export function draftCharter(draft: CharterDraft): Charter {
     secureAggregation: {
       suite: 1,
       protocolVersion: 1,
-      ringBits: 32,
+      ringBits: wanted.ringBits,
       threshold,
       minSurvivors: wanted.minSurvivors ?? Math.max(3, threshold),
       maxAttempts: study.rounds.maxAttempts,

@@ -32,7 +32,7 @@ export function finestBits(silos: number): number {
 export function checkInvariants(charter: Charter): void {
   checkRoster(charter);
   const n = charter.roster.length;
-  const { threshold, minSurvivors, bits, weightCap } = charter.secureAggregation;
+  const { threshold, minSurvivors, bits, ringBits, weightCap } = charter.secureAggregation;
   weak(
     2 * threshold <= n,
     `threshold ${threshold} of ${n} silos lets the aggregator open two sums`,
@@ -44,8 +44,11 @@ export function checkInvariants(charter: Charter): void {
   );
   weak(minSurvivors > n, `minSurvivors ${minSurvivors} cannot be met by ${n} silos`);
   // A sum of n signed b-bit words must stay in the ring's signed half.
-  if (n * 2 ** (bits - 1) >= 2 ** 31) {
-    throw new MedleyError('CHARTER_OVERFLOW', `${n} silos of ${bits} bits overflow 32 bits`);
+  if (n * 2 ** (bits - 1) >= 2 ** (ringBits - 1)) {
+    throw new MedleyError(
+      'CHARTER_OVERFLOW',
+      `${n} silos of ${bits} bits overflow ${ringBits} bits`,
+    );
   }
   if (weightCap > 2 ** (finestBits(n) - 1) - 1) {
     throw new MedleyError('CHARTER_OVERFLOW', `weightCap ${weightCap} does not fit for ${n} silos`);

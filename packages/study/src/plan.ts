@@ -56,6 +56,7 @@ export function layoutFor(study: Study, charter: Charter, kind: RoundKind): Vect
   });
   const unit = (name: string, length = 1): Slot => ({ name, length, bound: 1, bits: fine });
   const { scoreBins } = study.evaluation;
+  const { ringBits } = charter.secureAggregation;
   const evaluation = [
     whole('testCount'),
     unit('testLoss'),
@@ -75,6 +76,7 @@ export function layoutFor(study: Study, charter: Charter, kind: RoundKind): Vect
           length: charter.modelParameters,
           bound: charter.clipping.coordinate,
           bits: charter.secureAggregation.bits,
+          ...(ringBits !== 32 && { ringBits }),
         },
         whole('weight'),
         unit('trainLoss'),
@@ -143,7 +145,7 @@ export function roundTerms(request: RoundRequest): SessionTerms {
     roster: rosterEntries(charter),
     threshold: secureAggregation.threshold,
     minSurvivors: secureAggregation.minSurvivors,
-    ringBits: secureAggregation.ringBits,
+    ringBits: 32,
     layout: layoutFor(study, charter, kind),
     clipNormL2: charter.clipping.normL2,
     weightCap: secureAggregation.weightCap,

@@ -31,7 +31,11 @@ describe('study file', () => {
         .replace('  standardise: true\n', '')
         .replace(', momentum: 0.9', ''),
     );
-    expect(study.secureAggregation).toEqual({ bits: 22, weightCap: 5000 });
+    expect(study.secureAggregation).toEqual({
+      bits: 22,
+      ringBits: 32,
+      weightCap: 5000,
+    });
     expect(study.evaluation).toEqual({ scoreBins: 200 });
     expect(study.rounds).toEqual({
       count: 30,

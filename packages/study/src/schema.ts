@@ -100,7 +100,13 @@ const secureAggregation: JsonSchema = {
     {
       threshold: { type: 'integer', minimum: 2, maximum: 200 },
       minSurvivors: { type: 'integer', minimum: 3, maximum: 200 },
-      bits: { type: 'integer', minimum: 8, maximum: 28, default: 22 },
+      bits: { type: 'integer', minimum: 4, maximum: 28, default: 22 },
+      ringBits: {
+        enum: [32, 16, 12],
+        default: 32,
+        description:
+          'Width of the words that updates travel in: n silos of b bits need n·2^(b−1) < 2^(ringBits−1).',
+      },
       weightCap: {
         type: 'integer',
         minimum: 1,

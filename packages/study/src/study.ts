@@ -68,6 +68,7 @@ export interface Study {
     readonly threshold?: number;
     readonly minSurvivors?: number;
     readonly bits: number;
+    readonly ringBits: 32 | 16 | 12;
     readonly weightCap: number;
   };
   readonly evaluation: { readonly scoreBins: number };

@@ -13,7 +13,6 @@ import {
   openCoordinator,
   release,
   share,
-  vectorBytes,
 } from '@medley/secagg';
 
 const signers = new WeakMap();
@@ -115,7 +114,7 @@ export class Session {
     }
   }
 
-  async #accept(step, { message, masked }) {
+  async #accept(step, { message, wire: bytes }) {
     const { terms, blobs } = this.#parts;
     const kind = { advertise: 'advert', share: 'shares', confirm: 'confirmation' }[step] ?? step;
     if (step !== 'mask') {
@@ -123,7 +122,6 @@ export class Session {
       return;
     }
     // As over the wire: the vector is stored under the hash that its header signs, then forgotten.
-    const bytes = vectorBytes(masked);
     const expected = {
       hash: toHex(message.vectorHash),
       sizeBytes: bytes.length,

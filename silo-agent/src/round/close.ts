@@ -1,5 +1,5 @@
 import { MedleyError } from '@medley/kit';
-import { layoutLength, type SessionTerms } from '@medley/secagg';
+import { wireLength, type SessionTerms } from '@medley/secagg';
 import { lastRound } from '@medley/study';
 import type { Progress } from './progress.ts';
 import { verifyClosed, type VerifiedRound } from './proof.ts';
@@ -19,7 +19,7 @@ export async function closeRound(context: CloseContext): Promise<void> {
   const { study, charter } = seat.pinned;
   const { round } = task.id;
   const state = await startingState(context);
-  const limit = 4 * layoutLength(terms.layout);
+  const limit = wireLength(terms.layout);
   const aggregate = await deliver(() => parts.messages.fetchBlob(closed.aggregate, limit, signal));
   const { kind } = task;
   const seen = progress.checkpoint;

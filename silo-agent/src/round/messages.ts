@@ -8,7 +8,6 @@ import {
   type SubmitRequest,
 } from '@medley/rpc';
 import {
-  vectorBytes,
   type Advert,
   type Confirmation,
   type MaskedHeader,
@@ -26,7 +25,8 @@ export interface RoundMessages {
   submit(
     id: RoundId,
     header: MaskedHeader,
-    masked: Uint32Array,
+    /** The masked vector as it travels. */
+    wire: Uint8Array,
     signal: AbortSignal,
   ): Promise<void>;
   confirm(id: RoundId, confirmation: Confirmation, signal: AbortSignal): Promise<void>;
@@ -47,8 +47,8 @@ export function grpcMessages(client: Client<RoundsMethods>): RoundMessages {
       const { silo, boxes, seedCommitment, signature } = shares;
       await client.share({ key, silo, boxes: [...boxes], seedCommitment, signature }, { signal });
     },
-    submit: async (key, header, masked, signal) => {
-      await client.submit(submission(key, header, vectorBytes(masked)), { signal });
+    submit: async (key, header, wire, signal) => {
+      await client.submit(submission(key, header, wire), { signal });
     },
     confirm: async (key, confirmation, signal) => {
       await client.confirm({ key, confirmation }, { signal });

@@ -10,7 +10,7 @@ import {
 import { leafHash, openCheckpoint, parseVerifierKey, verifyInclusion } from '@medley/merkle';
 import {
   decodeReceipt,
-  vectorFromBytes,
+  unpackVector,
   verifyReceipt,
   type RoundReceipt,
   type SessionTerms,
@@ -123,7 +123,7 @@ function checkContinuity(now: SeenCheckpoint, seen: SeenCheckpoint | undefined):
 }
 
 function resultOf(
-  { study, charter, kind, state, aggregate }: ClosedClaim,
+  { terms, study, charter, kind, state, aggregate }: ClosedClaim,
   leaf: EventOf<'round.closed'>,
 ): Pick<VerifiedRound, 'nextState' | 'nextModelHash' | 'metrics'> {
   const computed = proven('sum', () =>
@@ -132,7 +132,7 @@ function resultOf(
       charter,
       kind,
       state: decodeModelState(state),
-      sum: vectorFromBytes(aggregate),
+      sum: unpackVector(terms.layout, aggregate),
     }),
   );
   const bytes = encodeModelState(computed.state);

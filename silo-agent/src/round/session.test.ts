@@ -38,7 +38,7 @@ describe('single-use states', () => {
   test('an ended attempt keeps no secret and stays ended', async () => {
     const sessions = new Sessions(folder);
     await sessions.save(state);
-    await sessions.saveVector(id, Uint32Array.of(1, 2));
+    await sessions.saveVector(id, Uint8Array.of(1, 2));
     await sessions.end(id, terms.modelHash);
     expect(await sessions.load(terms)).toBe('ended');
     expect(await sessions.loadVector(id)).toBeUndefined();
@@ -50,7 +50,7 @@ describe('single-use states', () => {
     for (const attempt of [10, 2, 1]) {
       await sessions.save({ ...state, terms: { ...terms, attempt } });
     }
-    await sessions.saveVector({ round: 3, attempt: 2 }, Uint32Array.of(1));
+    await sessions.saveVector({ round: 3, attempt: 2 }, Uint8Array.of(1));
     await sessions.save({ ...state, terms: { ...terms, round: 4 } });
     expect((await sessions.list()).map(({ round, attempt }) => [round, attempt])).toEqual([
       [3, 1],

@@ -8,14 +8,7 @@ import {
   writeLazily,
   type JsonSchema,
 } from '@medley/kit';
-import {
-  deserializeSilo,
-  serializeSilo,
-  vectorBytes,
-  vectorFromBytes,
-  type SessionTerms,
-  type SiloState,
-} from '@medley/secagg';
+import { deserializeSilo, serializeSilo, type SessionTerms, type SiloState } from '@medley/secagg';
 import { readDocument, readIfThere, writeDocument } from '../file.ts';
 import type { RoundId } from './task.ts';
 
@@ -114,16 +107,15 @@ export class Sessions {
     await this.dropVector(id);
   }
 
-  /** Keeps the masked vector, so that an upload can be repeated bit for bit after a restart. */
-  async saveVector(id: Pick<RoundId, 'round' | 'attempt'>, masked: Uint32Array): Promise<void> {
+  /** Keeps the masked vector as it travels, so that an upload can be repeated bit for bit after a restart. */
+  async saveVector(id: Pick<RoundId, 'round' | 'attempt'>, wire: Uint8Array): Promise<void> {
     // A power cut may lose it: then its hash does not fit, and this silo drops out of the attempt.
-    await writeLazily(this.#vectorFile(id), vectorBytes(masked));
+    await writeLazily(this.#vectorFile(id), wire);
   }
 
   /** The masked vector of the attempt, undefined when it was not kept. */
-  async loadVector(id: Pick<RoundId, 'round' | 'attempt'>): Promise<Uint32Array | undefined> {
-    const bytes = await readIfThere(this.#vectorFile(id));
-    return bytes && vectorFromBytes(bytes);
+  async loadVector(id: Pick<RoundId, 'round' | 'attempt'>): Promise<Uint8Array | undefined> {
+    return readIfThere(this.#vectorFile(id));
   }
 
   async dropVector(id: Pick<RoundId, 'round' | 'attempt'>): Promise<void> {

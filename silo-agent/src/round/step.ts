@@ -1,9 +1,8 @@
-import { equalBytes, MedleyError, toHex } from '@medley/kit';
+import { equalBytes, MedleyError, sha256, toHex } from '@medley/kit';
 import {
   advertise,
   confirm,
   encodeVector,
-  hashVector,
   maskWith,
   release,
   share,
@@ -91,11 +90,11 @@ async function maskStep(context: StepContext, step: StepOf<'mask'>): Promise<voi
   const state = present(context);
   if (state.phase === 'confirmed' || state.phase === 'released') return;
   if (state.phase === 'advertised') throw lost(task, 'the shares were never sent');
-  const { header, masked } =
+  const { header, wire } =
     state.phase === 'shared'
       ? await maskVector(context, state, step)
-      : { header: state.header, masked: await keptVector(context, state.header) };
-  await deliver(() => parts.messages.submit(task.id, header, masked, signal));
+      : { header: state.header, wire: await keptVector(context, state.header) };
+  await deliver(() => parts.messages.submit(task.id, header, wire, signal));
 }
 
 /** Trains, masks, and writes vector and state before either may leave. */
@@ -103,23 +102,23 @@ async function maskVector(
   context: StepContext,
   state: SharedSilo,
   { sharers, boxes }: StepOf<'mask'>,
-): Promise<{ readonly header: MaskedHeader; readonly masked: Uint32Array }> {
+): Promise<{ readonly header: MaskedHeader; readonly wire: Uint8Array }> {
   const { parts, seat, task, terms } = context;
   const values = await localValues(context);
   const encoded = encodeVector(terms.layout, values, parts.rng);
   const done = await maskWith(parts.masker, state, { sharers, boxes }, encoded, parts.identity);
   // The vector first: a crash in between leaves the state `shared`, under which nothing has been sent.
-  await seat.sessions.saveVector(task.id, done.masked);
+  await seat.sessions.saveVector(task.id, done.wire);
   await seat.sessions.save(done.state);
-  return { header: done.message, masked: done.masked };
+  return { header: done.message, wire: done.wire };
 }
 
-async function keptVector({ seat, task }: StepContext, header: MaskedHeader): Promise<Uint32Array> {
-  const masked = await seat.sessions.loadVector(task.id);
-  if (!masked || !equalBytes(hashVector(masked), header.vectorHash)) {
+async function keptVector({ seat, task }: StepContext, header: MaskedHeader): Promise<Uint8Array> {
+  const wire = await seat.sessions.loadVector(task.id);
+  if (!wire || !equalBytes(sha256(wire), header.vectorHash)) {
     throw lost(task, 'the masked vector is not there');
   }
-  return masked;
+  return wire;
 }
 
 async function confirmStep(context: StepContext, { survivors }: StepOf<'confirm'>): Promise<void> {

@@ -1,5 +1,5 @@
 import { table, type Json } from '@medley/kit';
-import { layoutLength } from '@medley/secagg';
+import { wireLength } from '@medley/secagg';
 import { layoutFor, type Feature, type RoundKind } from '@medley/study';
 import type { StudyDocuments } from './offer.ts';
 
@@ -83,7 +83,7 @@ export function studyText(documents: StudyDocuments): string {
 }
 
 function bytesOf({ study, charter }: StudyDocuments, kind: RoundKind): number {
-  return 4 * layoutLength(layoutFor(study, charter, kind));
+  return wireLength(layoutFor(study, charter, kind));
 }
 
 function leavesText(documents: StudyDocuments): string {

@@ -1,5 +1,5 @@
 import { MedleyError, equalBytes, sha256 } from '@medley/kit';
-import { hashVector, vectorBytes } from '../arithmetic/ring.ts';
+import { vectorBytes } from '../arithmetic/ring.ts';
 import { openBox } from '../crypto/boxes.ts';
 import { x25519Agreement, type IdentitySigner } from '../crypto/keys.ts';
 import type { Masker } from '../crypto/masker.ts';
@@ -13,6 +13,7 @@ import {
   type MaskedHeader,
   type ShareDelivery,
 } from '../wire/messages.ts';
+import { packVector } from '../wire/packed.ts';
 import { signed } from '../wire/signing.ts';
 import { outOfOrder, type MaskedSilo, type SharedSilo, type SiloState } from './state.ts';
 
@@ -21,6 +22,8 @@ export interface MaskedVector {
   readonly state: MaskedSilo;
   readonly message: MaskedHeader;
   readonly masked: Uint32Array;
+  /** What is uploaded: the masked vector packed at the width of its slots' rings. */
+  readonly wire: Uint8Array;
 }
 
 /**
@@ -85,7 +88,10 @@ function prepareMask(
     checkRepeat(state, deliveryHash, commitment);
     return {
       masks: masksOf(state, decoded.sharers),
-      finish: (masked) => ({ state, message: state.header, masked }),
+      finish: (masked) => ({
+        ...{ state, message: state.header, masked },
+        wire: packVector(state.terms.layout, masked),
+      }),
     };
   }
   checkDelivery(state, decoded);
@@ -95,9 +101,10 @@ function prepareMask(
   return {
     masks: masksOf(state, sharers),
     finish: (masked, signer) => {
+      const wire = packVector(terms.layout, masked);
       const unsigned = {
         silo: me,
-        vectorHash: hashVector(masked),
+        vectorHash: sha256(wire),
         sharersHash: setHash(sid, sharers),
         plainHash: commitment,
       };
@@ -107,7 +114,7 @@ function prepareMask(
         ...{ terms, sid, me, maskPrivate, seed, auditSalt, adverts },
         ...{ sharers, deliveryHash, ...shares, header },
       };
-      return { state: next, message: header, masked };
+      return { state: next, message: header, masked, wire };
     },
   };
 }

@@ -2,7 +2,7 @@ import { canonicalBytes, sha256, type ErrorCode } from '@medley/kit';
 import {
   makeReceipt,
   receiptToJson,
-  vectorBytes,
+  packVector,
   type Blame,
   type SessionTerms,
 } from '@medley/secagg';
@@ -41,7 +41,7 @@ export async function openRoundSum(
   const before = decodeModelState(await blobs.readAll(state.model.hash));
   const { sum, blamed } = await openSum(terms, state.coordinator, blobs, masker);
   const after = nextState({ study, charter, kind: state.kind, state: before, sum });
-  const words = vectorBytes(sum);
+  const words = packVector(terms.layout, sum);
   return {
     receipt: receiptToJson(makeReceipt(terms, state.coordinator, sha256(words))),
     aggregate: await blobs.write(words),

@@ -1,5 +1,5 @@
 import { MedleyError } from '@medley/kit';
-import { accept, layoutLength, type CoordinatorEvent, type MaskedHeader } from '@medley/secagg';
+import { accept, wireLength, type CoordinatorEvent, type MaskedHeader } from '@medley/secagg';
 import type { Change } from '../log/ledger.ts';
 import type { RoundId, RoundRow, RoundStep } from '../store/rows.ts';
 import type { Tables } from '../store/store.ts';
@@ -141,7 +141,7 @@ export class Inbox {
       checkSender(open, silo, message);
       const { coordinator } = open.state;
       if (accept(open.terms, coordinator, message) === coordinator) return undefined;
-      const expected = 4 * layoutLength(open.terms.layout);
+      const expected = wireLength(open.terms.layout);
       if (sizeBytes === expected) return expected;
       throw new MedleyError('ROUND_VECTOR_LENGTH', `${sizeBytes} bytes instead of ${expected}`);
     } catch (caught) {
