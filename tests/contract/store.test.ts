@@ -119,6 +119,20 @@ describe.each(Object.keys(stores))('the store on %s', (name) => {
     expect(await settings.get('approvals')).toBe('2');
   });
 
+  test('keeps pauses and withdrawals', async () => {
+    const { studies, silos, withdrawals } = store.tables;
+    await silos.put(silo('alder'));
+    await silos.put(silo('birch'));
+    await studies.put({ ...study('s'), pausedMs: 1_800_000_000_000 });
+    expect((await studies.get('s'))?.pausedMs).toBe(1_800_000_000_000);
+    const { statement, signature: signed, atMs } = signature('s', 'alder');
+    const left = { study: 's', silo: 'alder', statement, signature: signed, atMs };
+    await withdrawals.put({ ...left, silo: 'birch' });
+    await withdrawals.put(left);
+    expect(await withdrawals.of('s')).toEqual([left, { ...left, silo: 'birch' }]);
+    expect(await withdrawals.of('t')).toEqual([]);
+  });
+
   test('answers undefined for what it does not have', async () => {
     const { tables } = store;
     expect(await tables.silos.get('x')).toBeUndefined();

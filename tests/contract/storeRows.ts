@@ -111,6 +111,7 @@ export function study(name: string): StudyRow {
     createdMs: 5,
     startedMs: undefined,
     endedMs: undefined,
+    pausedMs: undefined,
     reason: undefined,
   };
 }

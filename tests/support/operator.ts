@@ -106,6 +106,9 @@ export class FakeAdmin {
       });
     },
     startStudy: (request) => this.#take('startStudy', request, {}),
+    pauseStudy: (request) => this.#take('pauseStudy', request, {}),
+    resumeStudy: (request) => this.#take('resumeStudy', request, {}),
+    stopStudy: (request) => this.#take('stopStudy', request, {}),
     getStudyStatus: (request) => this.#take('getStudyStatus', request, this.#status(request)),
     watchStudy: (request, { signal }) => this.#watch(request, signal),
     listAllStudies: (request) => this.#take('listAllStudies', request, { studies: this.studies }),

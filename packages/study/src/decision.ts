@@ -16,13 +16,14 @@ import { NAME_PATTERN } from './schema.ts';
 export interface Decision {
   /** Hash of the charter, hex. */
   readonly charter: string;
-  readonly decision: 'approve' | 'refuse';
+  /** `withdraw` leaves a study that was approved before. */
+  readonly decision: 'approve' | 'refuse' | 'withdraw';
   readonly silo: string;
   readonly steward: string;
   readonly meaning: string;
   /** RFC 3339, UTC, milliseconds. */
   readonly at: string;
-  /** Only with `refuse`. */
+  /** Not with `approve`. */
   readonly reason?: string;
 }
 
@@ -31,6 +32,8 @@ export const DECISION_MEANING: Readonly<Record<Decision['decision'], string>> = 
   approve:
     'I have read this charter and approve that this hospital takes part in the study under its terms.',
   refuse: 'I have read this charter and refuse that this hospital takes part in the study.',
+  withdraw:
+    'This hospital leaves the study from now on; what it has sent before stays in the sums.',
 };
 
 const DECISION_SCHEMA: JsonSchema = {
@@ -39,7 +42,7 @@ const DECISION_SCHEMA: JsonSchema = {
   required: ['charter', 'decision', 'silo', 'steward', 'meaning', 'at'],
   properties: {
     charter: { type: 'string', pattern: '^[0-9a-f]{64}$' },
-    decision: { enum: ['approve', 'refuse'] },
+    decision: { enum: ['approve', 'refuse', 'withdraw'] },
     silo: { type: 'string', pattern: NAME_PATTERN },
     steward: { type: 'string', minLength: 1, maxLength: 200 },
     meaning: { type: 'string', minLength: 1, maxLength: 400 },
@@ -58,7 +61,7 @@ export interface DecisionDraft {
   readonly silo: string;
   readonly steward: string;
   readonly atMs: number;
-  /** Needed for `refuse`, not allowed for `approve`. */
+  /** Needed for `refuse` and `withdraw`, not allowed for `approve`. */
   readonly reason?: string;
 }
 
@@ -95,7 +98,7 @@ export function readDecision(bytes: Uint8Array): Decision {
   if (decision.meaning !== DECISION_MEANING[decision.decision]) {
     throw new MedleyError('DECISION_INVALID', 'the meaning does not belong to the decision');
   }
-  if ((decision.decision === 'refuse') !== (decision.reason !== undefined)) {
+  if ((decision.decision !== 'approve') !== (decision.reason !== undefined)) {
     throw new MedleyError('DECISION_INVALID', 'a refusal has a reason and an approval has none');
   }
   return decision;

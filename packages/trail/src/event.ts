@@ -123,6 +123,9 @@ export type TrailEvent =
   | (OfStudy & Envelope<'charter.refused', SignedDecision>)
   | (OfStudy &
       Envelope<'study.started', { readonly charterHash: string; readonly charter: Charter }>)
+  | (OfStudy & Envelope<'charter.withdrawn', SignedDecision>)
+  | (OfStudy & Envelope<'study.paused', { readonly reason: string }>)
+  | (OfStudy & Envelope<'study.resumed', { readonly charterHash: string }>)
   | (OfStudy & Envelope<'study.stopped', { readonly reason: string }>)
   | (OfStudy & Envelope<'study.completed', { readonly modelHash: string; readonly rounds: number }>)
   | (OfStudy &

@@ -14,6 +14,7 @@ interface Course {
   readonly aborted: Set<string>;
   lastClosed: number | undefined;
   isOver: boolean;
+  isPaused: boolean;
 }
 
 /**
@@ -35,6 +36,9 @@ export function checkOrder(
       inquiry.check(`entry ${index}`, () => {
         end(courses.get(event.study), event, fault);
       });
+    } else if (event.type === 'study.paused' || event.type === 'study.resumed') {
+      const course = courses.get(event.study);
+      if (course) course.isPaused = event.type === 'study.paused';
     } else if (isRoundEvent(event)) {
       inquiry.check(`entry ${index}`, () => {
         step(courses.get(event.study), event, fault);
@@ -51,6 +55,7 @@ function begin(charter: Charter): Course {
     aborted: new Set(),
     lastClosed: undefined,
     isOver: false,
+    isPaused: false,
   };
 }
 
@@ -83,6 +88,7 @@ function step(course: Course | undefined, event: RoundEvent, fault: (what: strin
   if (course.isOver) fault('a round of a study that had ended');
   const key = `${event.round}/${event.attempt}`;
   if (event.type === 'round.opened') {
+    if (course.isPaused) fault('a round was opened while the study was paused');
     checkOpening(course, event, fault);
     course.opened.set(key, event);
     return;

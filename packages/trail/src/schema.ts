@@ -89,6 +89,24 @@ export const EVENT_SCHEMAS = {
     'A hospital’s steward refused the charter.',
     decision('The signed refusal.'),
   ),
+  'charter.withdrawn': event(
+    'charter.withdrawn',
+    'study',
+    'A hospital left a study that had started; rounds go on without it while enough remain.',
+    decision('The signed withdrawal.'),
+  ),
+  'study.paused': event(
+    'study.paused',
+    'study',
+    'An operator paused the study: no round opens until it is resumed.',
+    closed('Why.', { reason: text('In words.', 1000) }),
+  ),
+  'study.resumed': event(
+    'study.resumed',
+    'study',
+    'An operator let the rounds go on.',
+    closed('Of which charter.', { charterHash }),
+  ),
   'study.started': event(
     'study.started',
     'study',

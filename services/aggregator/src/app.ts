@@ -29,6 +29,7 @@ import { Sessions } from './rpc/sessions.ts';
 import type { Store } from './store/store.ts';
 import { Agreements } from './studies/agreement.ts';
 import { StudyDesk } from './studies/desk.ts';
+import { Lifecycle } from './studies/lifecycle.ts';
 
 /** The aggregator's secrets and certificates, read. */
 export interface AggregatorKeys {
@@ -91,6 +92,7 @@ export async function createAggregator(options: AggregatorOptions): Promise<Aggr
   const book = await RoundBook.load(rounds);
   const progress = new Progress(rounds, book);
   const desk = new StudyDesk({ store, ledger, clock, agreements });
+  const lifecycle = new Lifecycle({ store, ledger, clock, agreements, book });
   const library = new Library(store, agreements);
   const tasks = new Tasks(rounds, book);
   const { approvals, renewal: days } = config;
@@ -105,7 +107,7 @@ export async function createAggregator(options: AggregatorOptions): Promise<Aggr
   await accounts.found(config.founders);
   await recordSetting(ledger, 'approvals', String(approvals));
   const desks = { enrolment, renewal, revocation, accounts, tokens: new TokenDesk(identity) };
-  const shared = { ...rounds, ...identity, ...desks, book, desk, library };
+  const shared = { ...rounds, ...identity, ...desks, book, desk, lifecycle, library };
   const admin = adminService({
     ...shared,
     floors: { ...floors, minSilos: floors.minRoster },

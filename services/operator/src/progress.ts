@@ -80,7 +80,7 @@ export function studyLine(summary: StudySummary__Output): StudyLine {
 
 /** True when no further round will come. */
 export function isOver({ state }: StudyLine): boolean {
-  return state !== 'proposed' && state !== 'active';
+  return state !== 'proposed' && state !== 'active' && state !== 'paused';
 }
 
 function roundReport(round: RoundStatus__Output): RoundReport {

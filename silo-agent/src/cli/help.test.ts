@@ -30,6 +30,7 @@ describe('help', () => {
     ['study show'],
     ['study sign'],
     ['study refuse'],
+    ['study withdraw'],
     ['study baseline'],
     ['run'],
     ['status'],

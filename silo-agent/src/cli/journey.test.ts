@@ -38,6 +38,7 @@ let charter: Charter;
 let reply: CollectReply = { state: 'PENDING' };
 const requested: { csrPem: string; identityKey: Uint8Array }[] = [];
 const decided: DecisionBytes[] = [];
+const left: DecisionBytes[] = [];
 
 const unused = (): never => {
   throw new MedleyError('RPC_UNIMPLEMENTED', 'not part of this test');
@@ -69,6 +70,10 @@ const studies: Handlers<RoundsMethods> = {
   },
   ...{ attend: unused, advertise: unused, share: unused, submit: unused, confirm: unused },
   ...{ release: unused, withdraw: unused },
+  leaveStudy: ({ withdrawal }) => {
+    if (withdrawal) left.push(withdrawal);
+    return {};
+  },
 };
 
 beforeAll(async () => {
@@ -300,6 +305,19 @@ describe('deciding', () => {
     await writeFile(file, Buffer.from(STUDY_BYTES).toString().replace('count: 2', 'count: 3'));
     expect((await call('status')).json).toMatchObject({ studies: [{ fault: 'STUDY_CHANGED' }] });
     await writeFile(file, STUDY_BYTES);
+  });
+
+  test('a withdrawal is kept before anybody is told, and signed once', async () => {
+    const leave = ['study', 'withdraw', STUDY.name, '--as', 'Dr. Ada Weber', '--reason', 'Consent'];
+    expect(await codeOf(...leave)).toBe('AGENT_CONFIRMATION');
+    const { json } = await call(...leave, '--yes');
+    expect(json).toMatchObject({ decision: { decision: 'withdraw', reason: 'Consent' } });
+    expect(verifyDecision(charter, left[0]!)).toMatchObject({ decision: 'withdraw' });
+    await call(...leave, '--yes');
+    expect(left[1]).toEqual(left[0]);
+    const file = join(home, 'studies', STUDY.name, 'withdrawal.json');
+    expect(await readFile(file, 'utf8')).toContain('"withdraw"');
+    await rm(file);
   });
 
   test('a refusal is signed with its reason', async () => {

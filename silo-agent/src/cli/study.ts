@@ -3,7 +3,7 @@ import { MedleyError, table } from '@medley/kit';
 import { withConnection, type Connection } from '../connection.ts';
 import { openDataset } from '../connectors/dataset.ts';
 import { openHome, type AgentHome } from '../home.ts';
-import { decide, type Decided } from '../study/decide.ts';
+import { decide, leave, type Decided } from '../study/decide.ts';
 import { studyDocument, studyText } from '../study/description.ts';
 import { checkPolicy, fetchOffer, type StudyOffer } from '../study/offer.ts';
 import { command, homeOf, type CommandContext, type SharedOptions } from './context.ts';
@@ -23,6 +23,7 @@ export function studyCommands(program: Command, context: CommandContext): Comman
   show(study, context);
   sign(study, context);
   refuse(study, context);
+  withdraw(study, context);
   return study;
 }
 
@@ -127,6 +128,46 @@ The signed refusal goes into the audit trail; the study cannot start with this h
         await conclude(context, home, connection, offer, options);
       });
     });
+}
+
+function withdraw(study: Command, context: CommandContext): void {
+  command(study, 'withdraw <id>', 'leave a study that has started, for good')
+    .requiredOption('--as <name>', "the data steward's name, which stands in the audit trail")
+    .requiredOption('--reason <text>', 'shown to the operator and kept in the audit trail')
+    .option('--yes', 'do not ask; for where nobody can answer', false)
+    .addHelpText(
+      'after',
+      `
+From now on the agent of this folder sends no message of the study, also in the middle of a round and
+also if the aggregator cannot be reached; then run the command again later to tell it. What was sent in
+closed rounds stays in their sums and cannot be taken out. The study goes on while enough hospitals
+remain. To take part again, a new study must be proposed and signed.
+
+  medley-agent study withdraw recurrence-5y --as "Dr. Ada Weber" --reason "Consent was revoked"
+`,
+    )
+    .action(
+      async (id: string, options: SharedOptions & { as: string; reason: string; yes: boolean }) => {
+        const home = await openHome(homeOf(context, options));
+        const { as: steward, reason } = options;
+        if (!options.yes)
+          await confirmed(context, `Type the study's name to leave it as ${steward}: `, id);
+        const decision = await withConnection(home, context.clock, (connection) =>
+          leave(
+            home,
+            connection,
+            { study: id, steward, reason },
+            context.clock,
+            context.interrupted,
+          ),
+        );
+        const terminal = context.terminal(options.json);
+        terminal.result(
+          { study: id, decision },
+          `${terminal.paint.green('✔')} this hospital has left ${id}, signed by ${decision.steward}`,
+        );
+      },
+    );
 }
 
 async function conclude(

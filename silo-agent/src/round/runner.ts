@@ -10,7 +10,7 @@ import { compareTasks, type Task } from './task.ts';
 /** Refusals that only say that this silo was too slow, or had left before: nobody needs to hear more. */
 const TOO_LATE: readonly ErrorCode[] = [
   ...(['SECAGG_LATE', 'SECAGG_OUT_OF_ORDER', 'ROUND_UNKNOWN', 'ROUND_WITHDRAWN'] as const),
-  ...(['ROUND_GIVEN_UP', 'INTERRUPTED'] as const),
+  ...(['ROUND_GIVEN_UP', 'STUDY_LEFT', 'INTERRUPTED'] as const),
 ];
 
 /** Pauses between tries of one message while the way to the aggregator is broken. */
@@ -106,6 +106,7 @@ export class StudyRunner {
     const parts = this.#parts;
     const deliver = this.#deliver(signal);
     const seat = (this.#seat ??= await deliver(() => openSeat(parts, this.#study, signal)));
+    await seat.folder.checkPresent();
     const terms = termsOf(seat.pinned, task);
     const progress = await seat.progress.load();
     const context = { parts, seat, task, terms, progress, signal, deliver };
@@ -172,6 +173,8 @@ export class StudyRunner {
       const backoff = new Backoff(RESEND, this.#parts.clock, this.#parts.rng);
       for (;;) {
         signal.throwIfAborted();
+        // Another process of this home may have written the steward's withdrawal meanwhile.
+        await this.#seat?.folder.checkPresent();
         try {
           return await call();
         } catch (caught) {

@@ -28,6 +28,7 @@ export interface RoundParts {
 /** This silo's place in one study: what it signed and what it keeps. */
 export interface Seat {
   readonly pinned: PinnedStudy;
+  readonly folder: StudyFolder;
   readonly progress: ProgressStore;
   readonly sessions: Sessions;
 }
@@ -52,6 +53,7 @@ export async function openSeat(
   }
   return {
     pinned,
+    folder,
     progress: new ProgressStore(folder.folder, pinned),
     sessions: new Sessions(home.paths.rounds(study)),
   };

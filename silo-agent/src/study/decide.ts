@@ -48,7 +48,7 @@ export async function decide(
     if (state !== 'proposed') {
       throw new MedleyError(
         'STUDY_STATE',
-        `${study.name} is ${state} and hears no decision; stopping the agent ends taking part`,
+        `${study.name} is ${state} and hears no decision; leave it with medley-agent study withdraw`,
       );
     }
     const decision = reason === undefined ? 'approve' : 'refuse';
@@ -68,6 +68,34 @@ export async function decide(
   }
   const reply = await client.signCharter({ study: study.name, signature }, { signal });
   return { decision: signed.decision, signed: reply.signed, rosterSize };
+}
+
+/**
+ * Leaves a study that has started, for good. The agent sends nothing more from the moment that the
+ * withdrawal is on disk, before anybody is told; if telling fails, leaving again tells again. Throws
+ * STUDY_NOT_SIGNED for a study that was never approved here, STUDY_CHANGED, RPC_* and what the
+ * aggregator refuses with.
+ */
+export async function leave(
+  home: AgentHome,
+  { site, keys, client }: Connection,
+  verdict: { readonly study: string; readonly steward: string; readonly reason: string },
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<Decision> {
+  const { study, steward, reason } = verdict;
+  const folder = new StudyFolder(home.paths, study, site);
+  let signed = await folder.withdrawal();
+  if (!signed) {
+    const { charter } = await folder.approved();
+    const draft = { charter, decision: 'withdraw', silo: site.silo, steward, reason } as const;
+    signed = signDecision({ ...draft, atMs: clock.nowMs() }, keys.identity);
+    await folder.leave(signed);
+  }
+  const { decision, signature } = signed;
+  const withdrawal = { silo: site.silo, statement: canonicalBytes(decision), signature };
+  await client.leaveStudy({ study, withdrawal }, { signal });
+  return decision;
 }
 
 function isSame(decision: Decision, { steward, reason }: Verdict): boolean {

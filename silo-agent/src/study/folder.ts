@@ -117,8 +117,30 @@ export class StudyFolder {
     }
   }
 
-  /** The study, if the steward approved it. Throws STUDY_NOT_SIGNED, STUDY_CHANGED. */
+  /**
+   * The steward's word that this hospital leaves, undefined while it takes part. It stands beside the
+   * approval, which stays as evidence. Throws AGENT_STATE_INVALID.
+   */
+  async withdrawal(): Promise<SignedDecision | undefined> {
+    const file = await readDocument<DecisionFile>(this.#file('withdrawal.json'), DECISION_FILE);
+    if (!file) return undefined;
+    return { decision: file.statement, signature: fromBase64(file.signature) ?? new Uint8Array() };
+  }
+
+  /** Keeps the withdrawal: from then on no message of this study leaves. */
+  async leave({ decision, signature }: SignedDecision): Promise<void> {
+    const file = { statement: decision, signature: toBase64(signature) };
+    await writeDocument(this.#file('withdrawal.json'), file);
+  }
+
+  /** Throws STUDY_LEFT once this hospital has left. */
+  async checkPresent(): Promise<void> {
+    if (await this.withdrawal()) throw new MedleyError('STUDY_LEFT', `study ${this.#id}`);
+  }
+
+  /** The study, if the steward approved it and stays. Throws STUDY_NOT_SIGNED, STUDY_LEFT, STUDY_CHANGED. */
   async approved(): Promise<PinnedStudy> {
+    await this.checkPresent();
     const pinned = await this.read();
     if (pinned?.decision.decision !== 'approve') {
       throw new MedleyError('STUDY_NOT_SIGNED', `study ${this.#id}`);

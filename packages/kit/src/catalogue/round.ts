@@ -65,6 +65,13 @@ export const ROUND = {
     sentence: 'The study is not in a state that allows this.',
     remedy: 'Look at its status; charters are signed before the start, and only once.',
   },
+  STUDY_LEFT: {
+    grpc: 'FAILED_PRECONDITION',
+    http: 409,
+    exit: EXIT.policy,
+    sentence: 'This hospital has left the study.',
+    remedy: 'Nothing needs to be done; to take part again a new study must be proposed and signed.',
+  },
   STUDY_UNSIGNED: {
     grpc: 'FAILED_PRECONDITION',
     http: 409,

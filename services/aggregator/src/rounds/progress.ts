@@ -1,18 +1,23 @@
 import { MedleyError, timestamp, toHex, type ErrorCode } from '@medley/kit';
 import type { StudyRow } from '../store/rows.ts';
 import { memberName, type Agreement } from '../studies/agreement.ts';
-import { stopStudy } from '../studies/desk.ts';
+import { stopStudy, studyOf } from '../studies/desk.ts';
+import { leftOf } from '../studies/lifecycle.ts';
 import { termsOf, type OpenRound, type RoundBook, type RoundParts } from './book.ts';
 import { openRoundSum, recordClosing, type Opening } from './closing.ts';
 import { nextAttempt, readiness } from './opening.ts';
 import { rowOf } from './record.ts';
-import { awaited, decide, openRound } from './round.ts';
+import { awaited, decide, openRound, type RoundState } from './round.ts';
+import type { Charter } from '@medley/study';
 
 /** Faults of this machine that somebody can mend; a sum that met one is opened again. */
 const MENDABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   ...(['FILE_UNREADABLE', 'FILE_UNWRITABLE', 'STORE_UNUSABLE'] as const),
   ...(['BLOB_DAMAGED', 'BLOB_UNKNOWN'] as const),
 ]);
+
+/** Longest time that the scheduler waits for an expiry: an hour. */
+const LONGEST_WAIT_MS = 3_600_000;
 
 /** What moves rounds without a message: time, streams that come and go, and the sums' opening. */
 export class Progress {
@@ -37,8 +42,13 @@ export class Progress {
       if (open.state.step === 'unmask' && !troubles.isPaused(open.state.id.study))
         this.#unmask(open);
     }
+    for (const row of rows) {
+      const isIdle = row.state === 'proposed' || row.pausedMs !== undefined;
+      if (isIdle && !this.#book.of(row.name)) await this.#expire(row);
+    }
     for (const row of active) {
       if (this.#book.of(row.name) || troubles.isPaused(row.name)) continue;
+      if (row.pausedMs !== undefined) continue;
       // One study's trouble is no other's.
       await this.#openNext(row, agreements.of(row)).then(
         () => troubles.end(row.name),
@@ -49,7 +59,7 @@ export class Progress {
 
   /** When {@link Progress.tick} has something to do if nothing else happens. */
   async nextDueMs(): Promise<number | undefined> {
-    const { clock, presence, store, agreements } = this.#parts;
+    const { clock, presence, store } = this.#parts;
     const nowMs = clock.nowMs();
     const due: number[] = [];
     for (const { state, terms, agreement } of this.#book.all()) {
@@ -62,20 +72,29 @@ export class Progress {
       }
     }
     for (const row of await store.tables.studies.list()) {
-      if (row.state !== 'active' || this.#book.of(row.name)) continue;
-      const trouble = this.#book.troubles.of(row.name);
-      if (trouble) {
-        due.push(trouble.retryAtMs);
-        continue;
-      }
-      const agreement = agreements.of(row);
-      const next = nextAttempt(agreement, await store.tables.rounds.newest(row.name));
-      if (!next) continue;
-      const ready = readiness(agreement, presence, nowMs, row.startedMs);
-      if (ready.state === 'ready') due.push(next.notBeforeMs);
-      else if (ready.untilMs !== undefined) due.push(Math.max(ready.untilMs, next.notBeforeMs));
+      const dueMs = this.#book.of(row.name) ? undefined : await this.#dueOf(row, nowMs);
+      if (dueMs !== undefined) due.push(dueMs);
     }
     return due.length === 0 ? undefined : Math.min(...due);
+  }
+
+  /** When a study without an open round has something to do by itself. */
+  async #dueOf(row: StudyRow, nowMs: number): Promise<number | undefined> {
+    const { presence, store, agreements } = this.#parts;
+    const agreement = agreements.of(row);
+    if (row.state === 'proposed' || (row.state === 'active' && row.pausedMs !== undefined)) {
+      // Capped: a timer holds no year.
+      return Math.min(Date.parse(agreement.charter.expires) + 1, nowMs + LONGEST_WAIT_MS);
+    }
+    if (row.state !== 'active') return undefined;
+    const trouble = this.#book.troubles.of(row.name);
+    if (trouble) return trouble.retryAtMs;
+    const next = nextAttempt(agreement, await store.tables.rounds.newest(row.name));
+    if (!next) return undefined;
+    const there = withoutLeft(presence, await leftOf(store.tables, row.name));
+    const ready = readiness(agreement, there, nowMs, row.startedMs);
+    if (ready.state === 'ready') return next.notBeforeMs;
+    return ready.untilMs === undefined ? undefined : Math.max(ready.untilMs, next.notBeforeMs);
   }
 
   /** Resolves when no sum is being opened. */
@@ -147,30 +166,45 @@ export class Progress {
     await ledger.checkpoint();
   }
 
+  /** Ends a study whose charter has expired. */
+  async #expire(row: StudyRow): Promise<boolean> {
+    const { ledger, clock, agreements, changed } = this.#parts;
+    const nowMs = clock.nowMs();
+    const isOver = row.state === 'proposed' || row.state === 'active';
+    if (!isOver || nowMs <= Date.parse(agreements.of(row).charter.expires)) return false;
+    const actor = { kind: 'aggregator', id: 'aggregator' } as const;
+    const end = { state: 'expired', reason: 'the charter expired', actor, nowMs } as const;
+    await ledger.change(async (change) => {
+      const present = await studyOf(change.tables, row.name);
+      if (present.state === row.state) await stopStudy(change, present, end);
+    });
+    changed.raise();
+    return true;
+  }
+
   async #openNext(row: StudyRow, agreement: Agreement): Promise<void> {
     const { store, blobs, ledger, clock, presence, logger, changed } = this.#parts;
     const { charter } = agreement;
     const nowMs = clock.nowMs();
-    if (nowMs > Date.parse(charter.expires)) {
-      const actor = { kind: 'aggregator', id: 'aggregator' } as const;
-      const end = { state: 'expired', reason: 'the charter expired', actor, nowMs } as const;
-      await ledger.change((change) => stopStudy(change, row, end));
-      changed.raise();
-      return;
-    }
+    if (await this.#expire(row)) return;
+    const left = await leftOf(store.tables, row.name);
     const next = nextAttempt(agreement, await store.tables.rounds.newest(row.name));
     if (!next || nowMs < next.notBeforeMs) return;
-    if (readiness(agreement, presence, nowMs, row.startedMs).state !== 'ready') return;
+    const there = withoutLeft(presence, left);
+    if (readiness(agreement, there, nowMs, row.startedMs).state !== 'ready') return;
     // Every silo would refuse another model than the one the last round ended with.
     await blobs.verify(row.modelState.hash);
     const { id, kind } = next;
     const terms = termsOf(agreement, id, kind, row.modelState.hash);
     const { stepSeconds, trainingSeconds } = charter.rounds;
     const pace = { stepMs: stepSeconds * 1000, trainingMs: trainingSeconds * 1000 };
-    const state = openRound({ id, kind, model: row.modelState, pace }, terms, nowMs);
+    const fresh = openRound({ id, kind, model: row.modelState, pace }, terms, nowMs);
+    const state = leftBefore(fresh, charter, left);
     const open: OpenRound = { state, terms, agreement, up: 0, down: 0 };
     await ledger.change(async ({ tables, record, onCommit }) => {
-      if ((await tables.studies.get(row.name))?.state !== 'active') return;
+      const present = await tables.studies.get(row.name);
+      if (present?.state !== 'active' || present.pausedMs !== undefined) return;
+      if ((await leftOf(tables, row.name)).size !== left.size) return;
       await tables.rounds.put(rowOf(state, open, nowMs));
       await record({
         type: 'round.opened',
@@ -189,4 +223,22 @@ export class Progress {
     logger.info('round opened', { ...id, step: kind });
     changed.raise();
   }
+}
+
+/** Presence in which silos that left a study were never there. */
+function withoutLeft(
+  presence: RoundParts['presence'],
+  left: ReadonlySet<string>,
+): Pick<RoundParts['presence'], 'absentFromMs'> {
+  return {
+    absentFromMs: (silo, sinceMs) => (left.has(silo) ? 0 : presence.absentFromMs(silo, sinceMs)),
+  };
+}
+
+/** The round with the silos that left the study withdrawn from the start: nobody waits for them. */
+function leftBefore(state: RoundState, charter: Charter, left: ReadonlySet<string>): RoundState {
+  const withdrawn = charter.roster
+    .filter(({ silo }) => left.has(silo))
+    .map(({ index }) => ({ silo: index, code: 'STUDY_LEFT' }));
+  return { ...state, withdrawn: [...state.withdrawn, ...withdrawn] };
 }

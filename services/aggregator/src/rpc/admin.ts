@@ -13,6 +13,7 @@ import type { Blobs } from '../blob/blobs.ts';
 import { waitFor } from '../rounds/scheduler.ts';
 import type { Signal } from '../rounds/signal.ts';
 import type { StudyDesk } from '../studies/desk.ts';
+import type { Lifecycle } from '../studies/lifecycle.ts';
 import { proposeStudy, type ProposalParts } from '../studies/proposal.ts';
 import {
   statusOf,
@@ -37,6 +38,7 @@ import type { Library } from './library.ts';
 export interface AdminParts
   extends ProposalParts, StatusParts, SiloHandlerParts, AccountHandlerParts {
   readonly desk: StudyDesk;
+  readonly lifecycle: Lifecycle;
   readonly library: Library;
   readonly changed: Signal;
   readonly blobs: Blobs;
@@ -57,10 +59,21 @@ export function adminService(parts: AdminParts): Served {
 }
 
 type StudyMethods =
-  'proposeStudy' | 'startStudy' | 'getStudyStatus' | 'watchStudy' | 'listAllStudies';
+  | 'proposeStudy'
+  | 'startStudy'
+  | 'pauseStudy'
+  | 'resumeStudy'
+  | 'stopStudy'
+  | 'getStudyStatus'
+  | 'watchStudy'
+  | 'listAllStudies';
 
 function studyHandlers(parts: AdminParts): Pick<Handlers<AdminMethods>, StudyMethods> {
   const { desk, changed, clock, ledger, store } = parts;
+  const moved = async (): Promise<void> => {
+    await ledger.checkpoint();
+    changed.raise();
+  };
   return {
     proposeStudy: async (requests, context) => {
       const reply = await propose(parts, requests, operatorOf(context));
@@ -70,8 +83,22 @@ function studyHandlers(parts: AdminParts): Pick<Handlers<AdminMethods>, StudyMet
     },
     startStudy: async ({ study }, context) => {
       await desk.start(study, operatorOf(context));
-      await ledger.checkpoint();
-      changed.raise();
+      await moved();
+      return {};
+    },
+    pauseStudy: async ({ study, reason }, context) => {
+      await parts.lifecycle.pause(study, reason, operatorOf(context));
+      await moved();
+      return {};
+    },
+    resumeStudy: async ({ study }, context) => {
+      await parts.lifecycle.resume(study, operatorOf(context));
+      await moved();
+      return {};
+    },
+    stopStudy: async ({ study, reason }, context) => {
+      await parts.lifecycle.stop(study, reason, operatorOf(context));
+      await moved();
       return {};
     },
     getStudyStatus: async ({ study }) => studyStatus(await statusOf(parts, await desk.get(study))),
@@ -85,7 +112,7 @@ function studyHandlers(parts: AdminParts): Pick<Handlers<AdminMethods>, StudyMet
         if (text !== last) yield message;
         last = text;
         const { state } = status.summary;
-        if (state !== 'proposed' && state !== 'active') return;
+        if (state !== 'proposed' && state !== 'active' && state !== 'paused') return;
         await waitFor(changed, seen, clock.nowMs() + WATCH_MS, clock, signal);
       }
     },

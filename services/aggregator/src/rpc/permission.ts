@@ -46,6 +46,7 @@ export const PERMISSIONS: Readonly<Record<string, Permission>> = {
   'Rounds.getStudy': SILO,
   'Rounds.signCharter': SILO,
   'Rounds.refuseCharter': SILO,
+  'Rounds.leaveStudy': SILO,
   'Rounds.fetchBlob': SILO,
   'Rounds.advertise': SILO,
   'Rounds.share': SILO,
@@ -73,6 +74,9 @@ export const PERMISSIONS: Readonly<Record<string, Permission>> = {
   'Admin.revokeToken': operator(ALL),
   'Admin.proposeStudy': operator(['scientist'], 'studies'),
   'Admin.startStudy': RUNS,
+  'Admin.pauseStudy': RUNS,
+  'Admin.resumeStudy': RUNS,
+  'Admin.stopStudy': RUNS,
   'Admin.getModel': TAKES,
   'Admin.fetchModel': TAKES,
 };

@@ -20,6 +20,7 @@ import type { Blobs } from '../blob/blobs.ts';
 import type { Inbox } from '../rounds/inbox.ts';
 import type { RoundId } from '../store/rows.ts';
 import type { StudyDesk } from '../studies/desk.ts';
+import type { Lifecycle } from '../studies/lifecycle.ts';
 import type { Agreements } from '../studies/agreement.ts';
 import { summarise } from '../studies/status.ts';
 import { attend, type AttendParts } from './attend.ts';
@@ -31,6 +32,7 @@ export interface RoundsParts extends AttendParts {
   readonly blobs: Blobs;
   readonly inbox: Inbox;
   readonly desk: StudyDesk;
+  readonly lifecycle: Lifecycle;
   readonly agreements: Agreements;
   readonly library: Library;
 }
@@ -64,7 +66,7 @@ export function roundsService(parts: RoundsParts): Served {
   return serve(Rounds, handlers);
 }
 
-type StudyMethods = 'listStudies' | 'getStudy' | 'signCharter' | 'refuseCharter';
+type StudyMethods = 'listStudies' | 'getStudy' | 'signCharter' | 'refuseCharter' | 'leaveStudy';
 
 function studyHandlers(parts: RoundsParts): Pick<Handlers<RoundsMethods>, StudyMethods> {
   const { desk, store, blobs, changed } = parts;
@@ -104,6 +106,16 @@ function studyHandlers(parts: RoundsParts): Pick<Handlers<RoundsMethods>, StudyM
       };
     },
     signCharter: ({ study, signature }, context) => decide(study, 'approve', signature, context),
+    leaveStudy: async ({ study, withdrawal }, context) => {
+      const { silo, statement, signature } = needed(withdrawal, 'withdrawal');
+      await parts.lifecycle.leave(study, siloOf(context), {
+        silo,
+        statement: new Uint8Array(statement),
+        signature: new Uint8Array(signature),
+      });
+      changed.raise();
+      return {};
+    },
     refuseCharter: async ({ study, refusal }, context) => {
       await decide(study, 'refuse', refusal, context);
       return {};

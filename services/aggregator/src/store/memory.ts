@@ -9,6 +9,7 @@ import type {
   SignatureRow,
   SiloRow,
   StudyRow,
+  WithdrawalRow,
 } from './rows.ts';
 import {
   copyOfIdentity,
@@ -25,6 +26,7 @@ interface Contents extends IdentityContents {
   requests: Map<string, RequestRow>;
   studies: Map<string, StudyRow>;
   signatures: Map<string, SignatureRow>;
+  withdrawals: Map<string, WithdrawalRow>;
   rounds: Map<string, RoundRow>;
   log: LogEntryRow[];
   checkpoints: CheckpointRow[];
@@ -39,6 +41,7 @@ export function memoryStore(): Store {
     requests: new Map(),
     studies: new Map(),
     signatures: new Map(),
+    withdrawals: new Map(),
     rounds: new Map(),
     log: [],
     checkpoints: [],
@@ -68,6 +71,7 @@ function copyOf(from: Contents): Contents {
     requests: new Map(from.requests),
     studies: new Map(from.studies),
     signatures: new Map(from.signatures),
+    withdrawals: new Map(from.withdrawals),
     rounds: new Map(from.rounds),
     log: [...from.log],
     checkpoints: [...from.checkpoints],
@@ -105,6 +109,11 @@ function tablesOver(at: () => Contents): Tables {
       of: async (study) =>
         sorted(at().signatures, (row) => row.silo).filter((row) => row.study === study),
       put: async (row) => void at().signatures.set(`${row.study} ${row.silo}`, clone(row)),
+    },
+    withdrawals: {
+      of: async (study) =>
+        sorted(at().withdrawals, (row) => row.silo).filter((row) => row.study === study),
+      put: async (row) => void at().withdrawals.set(`${row.study} ${row.silo}`, clone(row)),
     },
     rounds: roundsOver(at),
     log: {

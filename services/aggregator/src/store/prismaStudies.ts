@@ -5,7 +5,7 @@ import type { SignatureRow, StudyRow, StudyState } from './rows.ts';
 import type { Tables } from './store.ts';
 
 /** Studies and charter signatures over Prisma. */
-export function studyTables(db: Db): Pick<Tables, 'studies' | 'signatures'> {
+export function studyTables(db: Db): Pick<Tables, 'studies' | 'signatures' | 'withdrawals'> {
   return {
     studies: {
       get: async (name) => {
@@ -19,6 +19,22 @@ export function studyTables(db: Db): Pick<Tables, 'studies' | 'signatures'> {
       put: async (row) => {
         const data = studyData(row);
         await db.study.upsert({ where: { name: row.name }, create: data, update: data });
+      },
+    },
+    withdrawals: {
+      of: async (study) => {
+        const rows = await db.withdrawal.findMany({ where: { study }, orderBy: { silo: 'asc' } });
+        return rows.map((row) => ({ ...row, atMs: numberOf(row.atMs) }));
+      },
+      put: async (row) => {
+        const data = {
+          ...row,
+          statement: blob(row.statement),
+          signature: blob(row.signature),
+          atMs: BigInt(row.atMs),
+        };
+        const where = { study_silo: { study: row.study, silo: row.silo } };
+        await db.withdrawal.upsert({ where, create: data, update: data });
       },
     },
     signatures: {
@@ -61,6 +77,7 @@ function studyData(row: StudyRow): Study {
     createdMs: BigInt(row.createdMs),
     startedMs: optionalBigint(row.startedMs),
     endedMs: optionalBigint(row.endedMs),
+    pausedMs: optionalBigint(row.pausedMs),
     reason: orNull(row.reason),
   };
 }
@@ -78,6 +95,7 @@ function studyOf(row: Study): StudyRow {
     createdMs: numberOf(row.createdMs),
     startedMs: optionalNumber(row.startedMs),
     endedMs: optionalNumber(row.endedMs),
+    pausedMs: optionalNumber(row.pausedMs),
     reason: fromNull(row.reason),
   };
 }

@@ -129,6 +129,8 @@ export interface StudyRow {
   readonly createdMs: number;
   readonly startedMs: number | undefined;
   readonly endedMs: number | undefined;
+  /** Set while an active study opens no round. */
+  readonly pausedMs: number | undefined;
   /** Why it ended, when it ended otherwise than by its last round. */
   readonly reason: string | undefined;
 }
@@ -143,6 +145,17 @@ export interface SignatureRow {
   readonly study: string;
   readonly silo: string;
   readonly decision: 'signed' | 'refused';
+  /** Canonical JSON of the decision. */
+  readonly statement: Uint8Array;
+  /** Ed25519, 64 bytes. */
+  readonly signature: Uint8Array;
+  readonly atMs: number;
+}
+
+/** A silo that left a study which had started. */
+export interface WithdrawalRow {
+  readonly study: string;
+  readonly silo: string;
   /** Canonical JSON of the decision. */
   readonly statement: Uint8Array;
   /** Ed25519, 64 bytes. */

@@ -13,6 +13,7 @@ import type {
   SiloRow,
   StudyRow,
   TokenRow,
+  WithdrawalRow,
 } from './rows.ts';
 
 /** Silos by name. */
@@ -93,6 +94,13 @@ export interface Signatures {
   put(row: SignatureRow): Promise<void>;
 }
 
+/** Who left a study that had started. */
+export interface Withdrawals {
+  /** By silo, ascending. */
+  of(study: string): Promise<WithdrawalRow[]>;
+  put(row: WithdrawalRow): Promise<void>;
+}
+
 export interface Rounds {
   get(id: RoundId): Promise<RoundRow | undefined>;
   /** By round, then attempt, ascending. */
@@ -140,6 +148,7 @@ export interface Tables {
   readonly settings: Settings;
   readonly studies: Studies;
   readonly signatures: Signatures;
+  readonly withdrawals: Withdrawals;
   readonly rounds: Rounds;
   readonly log: LogEntries;
   readonly checkpoints: Checkpoints;

@@ -112,19 +112,6 @@ export class StudyDesk {
     });
   }
 
-  /** Ends a study before its last round. Throws STUDY_UNKNOWN, STUDY_STATE. */
-  async withdraw(name: string, reason: string, operator: string): Promise<void> {
-    const { ledger, clock } = this.#parts;
-    await ledger.change(async (change) => {
-      const row = await studyOf(change.tables, name);
-      if (row.state !== 'proposed' && row.state !== 'active') {
-        throw new MedleyError('STUDY_STATE', `study ${name} is ${row.state}`);
-      }
-      const actor = { kind: 'operator', id: operator } as const;
-      await stopStudy(change, row, { state: 'withdrawn', reason, actor, nowMs: clock.nowMs() });
-    });
-  }
-
   #member(row: StudyRow, silo: string): number {
     const index = memberIndex(this.#parts.agreements.of(row).charter, silo);
     if (index === undefined) {
@@ -205,7 +192,8 @@ export function signingOf(signatures: readonly SignatureRow[], charter: Charter)
   return { signed: rosterSize - unsigned(signatures, charter).length, rosterSize };
 }
 
-function checkedDecision(
+/** Throws DECISION_INVALID, STUDY_DECISION_INVALID unless the silo's pinned key signed it. */
+export function checkedDecision(
   charter: Charter,
   silo: string,
   wanted: Decision['decision'],

@@ -89,6 +89,7 @@ export async function proposeStudy(
       createdMs: nowMs,
       startedMs: undefined,
       endedMs: undefined,
+      pausedMs: undefined,
       reason: undefined,
     };
     await tables.studies.put(row);

@@ -62,7 +62,7 @@ export async function summarise(
   return {
     study: row.name,
     title: row.title,
-    state: row.state,
+    state: row.pausedMs !== undefined && row.state === 'active' ? 'paused' : row.state,
     charterHash: row.charterHash,
     ...signingOf(signatures, charter),
     round: (await tables.rounds.newestClosed(row.name))?.round ?? 0,
@@ -125,6 +125,7 @@ function waitingFor(
     return missing.length > 0 ? `signatures of ${missing.join(', ')}` : 'the operator to start it';
   }
   if (row.state !== 'active') return row.reason ?? '';
+  if (row.pausedMs !== undefined && !book.of(row.name)) return 'the operator to resume it';
   const trouble = book.troubles.of(row.name);
   if (trouble) return `the aggregator: ${trouble.code}, ${trouble.detail}`;
   const open = book.of(row.name);

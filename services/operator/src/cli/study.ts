@@ -15,6 +15,7 @@ export function studyCommands(program: Command, context: CommandContext): void {
   const study = program.command('study').description('propose, start and watch studies');
   propose(study, context);
   start(study, context);
+  course(study, context);
   statusCommand(study, context);
   list(study, context);
 }
@@ -92,12 +93,60 @@ The first round opens as soon as every hospital's agent is connected.
     });
 }
 
+/** `pause`, `resume` and `stop`: one call each. */
+function course(study: Command, context: CommandContext): void {
+  command(study, 'pause <name>', 'open no further round until the study is resumed')
+    .requiredOption('--reason <text>', 'kept in the audit trail')
+    .addHelpText(
+      'after',
+      `
+A round that is open runs to its end. The charter's expiry goes on counting.
+
+  medley study pause recurrence-5y --reason "maintenance at two hospitals"
+`,
+    )
+    .action(async (name: string, options: SharedOptions & { readonly reason: string }) => {
+      const order = { study: name, reason: options.reason };
+      const home = await homeOf(context, options);
+      await withAdmin(home, (admin) => admin.pauseStudy(order, context));
+      said(context, options, name, 'paused');
+    });
+  command(study, 'resume <name>', 'let the rounds of a paused study go on')
+    .addHelpText('after', '\n  medley study resume recurrence-5y\n')
+    .action(async (name: string, options: SharedOptions) => {
+      const home = await homeOf(context, options);
+      await withAdmin(home, (admin) => admin.resumeStudy({ study: name }, context));
+      said(context, options, name, 'active');
+    });
+  command(study, 'stop <name>', 'end a study for good')
+    .requiredOption('--reason <text>', 'kept in the audit trail')
+    .addHelpText(
+      'after',
+      `
+A round that is open is aborted, and nothing of it is revealed. The model of the last closed round can
+still be exported. To begin again, propose the study under another name.
+
+  medley study stop recurrence-5y --reason "the protocol was amended"
+`,
+    )
+    .action(async (name: string, options: SharedOptions & { readonly reason: string }) => {
+      const order = { study: name, reason: options.reason };
+      const home = await homeOf(context, options);
+      await withAdmin(home, (admin) => admin.stopStudy(order, context));
+      said(context, options, name, 'withdrawn');
+    });
+}
+
+function said(context: CommandContext, options: SharedOptions, study: string, state: string): void {
+  context.terminal(options.json).result({ study, state }, `${study} is ${state}`);
+}
+
 function list(study: Command, context: CommandContext): void {
   command(study, 'list', 'show every study of the consortium')
     .addHelpText(
       'after',
       `
-States: proposed (hospitals sign), active (rounds run), completed, withdrawn, expired.
+States: proposed (hospitals sign), active (rounds run), paused, completed, withdrawn, expired.
 
   medley study list
 `,
