@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -11,6 +11,15 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'medley-sqlite-'));
 });
 afterEach(() => rm(folder, { recursive: true }));
+
+test('a file is made under its very name, whatever stands in it', async () => {
+  const name = 'a b%20c#d?e.db';
+  const client = await openSqlite(join(folder, name));
+  await client.execute('CREATE TABLE t (a)');
+  client.close();
+  expect(await readdir(folder)).toContain(name);
+  expect((await readdir(folder)).every((one) => one.startsWith(name))).toBe(true);
+});
 
 describe('the connection', () => {
   const pragmas = ['journal_mode', 'synchronous', 'foreign_keys', 'busy_timeout'] as const;

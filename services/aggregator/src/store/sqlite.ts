@@ -1,3 +1,4 @@
+import { pathToFileURL } from 'node:url';
 import { PrismaLibSql } from '@prisma/adapter-libsql';
 
 /** The one libSQL client type; taken from the adapter so that nothing else imports the driver. */
@@ -17,9 +18,15 @@ const PRAGMAS = [
   'PRAGMA trusted_schema = OFF',
 ] as const;
 
+/** The driver reads its argument as a URL, in which %, # and ? mean something. */
+function urlOf(file: string): string {
+  return pathToFileURL(file).href;
+}
+
 /** Opens the file, made when missing, with the pragmas set. */
 export async function openSqlite(file: string): Promise<SqliteClient> {
-  const client = new PrismaLibSql({ url: `file:${file}` }).createClient({ url: `file:${file}` });
+  const url = urlOf(file);
+  const client = new PrismaLibSql({ url }).createClient({ url });
   for (const pragma of PRAGMAS) await client.execute(pragma);
   return client;
 }
@@ -35,7 +42,7 @@ export class PinnedLibSql extends PrismaLibSql {
   readonly #client: SqliteClient;
 
   constructor(file: string, client: SqliteClient) {
-    super({ url: `file:${file}` });
+    super({ url: urlOf(file) });
     this.#client = client;
   }
 
