@@ -10,7 +10,13 @@ import {
 import { createPublicKey } from 'node:crypto';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { createCsr, createTlsKey, spkiPin, verifyIssued, type Endpoints } from '@medley/pki';
+import {
+  createCsr,
+  createTlsKey,
+  readAuthorities,
+  verifyIssued,
+  type Endpoints,
+} from '@medley/pki';
 import { FILES, type OperatorConfig } from './home.ts';
 
 /** What a new operator gets from the administrator: nothing in it is secret. */
@@ -96,7 +102,7 @@ export async function acceptAdmittance(
   for (const [name, content] of Object.entries(files)) {
     await writeDurably(join(home, name), content, { mode: 0o600 });
   }
-  return { admittance, caPin: spkiPin(caPem) };
+  return { admittance, caPin: readAuthorities(caPem)[0]?.spkiSha256 ?? '' };
 }
 
 function readAdmittance(bytes: string): Admittance {

@@ -1,7 +1,7 @@
 import { access } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { MedleyError, readText } from '@medley/kit';
-import { openAuthority, type Authority } from '@medley/pki';
+import { openAuthority, readAuthorities, type Authority } from '@medley/pki';
 import type { CommandContext } from './context.ts';
 import { FILES, type OperatorHome } from './home.ts';
 
@@ -41,5 +41,7 @@ export async function openHomeAuthority(
 ): Promise<Authority> {
   const file = resolve(home.folder, FILES.authorityKey);
   const privateKeyPem = await readText(file, 'OPERATOR_HOME_MISSING');
-  return openAuthority({ certificatePem: home.caPem, privateKeyPem, passphrase });
+  // The first one is in office; one that it took over from may stand behind it.
+  const certificatePem = readAuthorities(home.caPem)[0]?.pem ?? '';
+  return openAuthority({ certificatePem, privateKeyPem, passphrase });
 }

@@ -56,6 +56,11 @@ export const FILES = {
   config: 'operator.yaml',
   authority: 'ca.pem',
   authorityKey: 'ca.key.pem',
+  /** Of a succession under way, and what it leaves. */
+  nextAuthority: 'ca.next.pem',
+  nextKey: 'ca.next.key.pem',
+  oldKey: 'ca.old.key.pem',
+  lastAnnounced: 'ca.announced.pem',
   certificate: 'operator.pem',
   key: 'operator.key.pem',
   logKey: 'log.vkey',

@@ -6,6 +6,7 @@ import type { CommandContext, SharedOptions } from '../context.ts';
 import { backupCommands } from './backup.ts';
 import { command, wholeNumber } from './command.ts';
 import { renewalCommands } from './renewals.ts';
+import { successionCommand } from './succession.ts';
 
 interface InitOptions extends SharedOptions {
   readonly aggregatorHome: string;
@@ -58,6 +59,7 @@ in aggregator.yaml instead, which is an entry of the audit trail that every hosp
     )
     .action(async (name: string, options: InitOptions) => init(name, options, context));
   renewalCommands(consortium, context);
+  successionCommand(consortium, context);
   backupCommands(consortium, context);
 }
 

@@ -7,6 +7,7 @@ import {
   hostsOf,
   issueCertificate,
   leafOf,
+  readAuthorities,
   readCertificate,
   readIssuer,
 } from '@medley/pki';
@@ -99,7 +100,7 @@ medley operator change NAME --certificate FILE.
         days: options.days,
         rng: context.rng,
       });
-      const behind = subject.role === 'operator' ? '' : home.caPem;
+      const behind = subject.role === 'operator' ? '' : (readAuthorities(home.caPem)[0]?.pem ?? '');
       await writeDurably(file, issued.certificatePem + behind, { mode: 0o644 });
       const expires = timestamp(issued.notAfterMs);
       const { serial } = issued;

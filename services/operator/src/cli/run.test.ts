@@ -16,6 +16,7 @@ const COMMANDS = [
   'consortium init',
   'consortium renewals',
   'consortium certify',
+  'consortium succeed',
   'consortium backup',
   'consortium restore',
   'silo invite',
