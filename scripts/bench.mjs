@@ -1,5 +1,6 @@
 // npm run bench -- WHAT [options]: each WHAT is a module with HELP and main(args) → exit code.
 const BENCHES = {
+  communication: '../deploy/demo/bench/communication.mjs',
   round: '../deploy/demo/bench/round.mjs',
   secagg: '../services/aggregator/bench/secagg.mjs',
   train: '../packages/autodiff/bench/train.mjs',
@@ -7,9 +8,10 @@ const BENCHES = {
 
 const HELP = `npm run bench -- WHAT [options]
 
-  round   whole masked rounds through real processes over mutual TLS
-  secagg  time and memory of one round of secure aggregation, in one process
-  train   time and memory of one training step beside PyTorch and TensorFlow.js
+  communication  accuracy of the demo against the bytes that updates take
+  round          whole masked rounds through real processes over mutual TLS
+  secagg         time and memory of one round of secure aggregation, in one process
+  train          time and memory of one training step beside PyTorch and TensorFlow.js
 
 npm run bench -- WHAT --help tells the options.`;
 

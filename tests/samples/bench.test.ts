@@ -67,13 +67,14 @@ describe('npm run bench', () => {
     ['secagg', '--silos', '2'],
     ['secagg', '--silos', '5', '--drop', '2'],
     ['secagg', '--nonsense'],
+    ['communication', '--rounds', 'many'],
     ['nonsense'],
   ])('refuses %s %s %s', async (...args) => {
     const failed: unknown = await bench(...args).catch((error: unknown) => error);
     expect(failed).toMatchObject({ code: 2, stderr: expect.stringContaining('npm run bench') });
   });
 
-  test.each(['round', 'secagg', 'train'])('%s explains itself', async (what) => {
+  test.each(['communication', 'round', 'secagg', 'train'])('%s explains itself', async (what) => {
     expect((await bench(what, '--help')).stdout).toContain(`npm run bench -- ${what}`);
   });
 });

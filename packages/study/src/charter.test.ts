@@ -53,6 +53,7 @@ describe('drafting a charter', () => {
       suite: 1,
       protocolVersion: 1,
       ringBits: 32,
+      rotation: false,
       threshold: 4,
       minSurvivors: 4,
       maxAttempts: 3,

@@ -25,6 +25,8 @@ export interface Charter {
     readonly protocolVersion: 1;
     /** Width of the ring that updates travel in. */
     readonly ringBits: 32 | 16 | 12;
+    /** Whether updates are rotated before they are quantised (rotation.ts). */
+    readonly rotation: boolean;
     readonly threshold: number;
     readonly minSurvivors: number;
     readonly maxAttempts: number;

@@ -45,6 +45,7 @@ export const CHARTER_SCHEMA: JsonSchema = {
       suite: { const: 1 },
       protocolVersion: { const: 1 },
       ringBits: { enum: [32, 16, 12] },
+      rotation: { type: 'boolean' },
       threshold: count(1, 200),
       minSurvivors: count(1, 200),
       maxAttempts: count(1, 100),

@@ -56,6 +56,7 @@ export function draftCharter(draft: CharterDraft): Charter {
       suite: 1,
       protocolVersion: 1,
       ringBits: wanted.ringBits,
+      rotation: wanted.rotation,
       threshold,
       minSurvivors: wanted.minSurvivors ?? Math.max(3, threshold),
       maxAttempts: study.rounds.maxAttempts,

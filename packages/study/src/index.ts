@@ -12,6 +12,7 @@ export * from './modelFit.ts';
 export * from './modelState.ts';
 export * from './plan.ts';
 export { readStudy } from './reader.ts';
+export * from './rotation.ts';
 export { STUDY_SCHEMA } from './schema.ts';
 export * from './split.ts';
 export * from './statistics.ts';

@@ -2,6 +2,7 @@ import { MedleyError, documentHash, type Json } from '@medley/kit';
 import type { SessionTerms, Slot, VectorLayout } from '@medley/secagg';
 import { charterHash, rosterEntries, type Charter } from './charter.ts';
 import { finestBits } from './floors.ts';
+import { rotatedLength } from './rotation.ts';
 import { encodedColumns, featureCount, type Study } from './study.ts';
 
 /**
@@ -56,7 +57,7 @@ export function layoutFor(study: Study, charter: Charter, kind: RoundKind): Vect
   });
   const unit = (name: string, length = 1): Slot => ({ name, length, bound: 1, bits: fine });
   const { scoreBins } = study.evaluation;
-  const { ringBits } = charter.secureAggregation;
+  const { ringBits, rotation } = charter.secureAggregation;
   const evaluation = [
     whole('testCount'),
     unit('testLoss'),
@@ -73,7 +74,7 @@ export function layoutFor(study: Study, charter: Charter, kind: RoundKind): Vect
       return [
         {
           name: 'update',
-          length: charter.modelParameters,
+          length: rotation ? rotatedLength(charter.modelParameters) : charter.modelParameters,
           bound: charter.clipping.coordinate,
           bits: charter.secureAggregation.bits,
           ...(ringBits !== 32 && { ringBits }),

@@ -34,6 +34,7 @@ describe('study file', () => {
     expect(study.secureAggregation).toEqual({
       bits: 22,
       ringBits: 32,
+      rotation: false,
       weightCap: 5000,
     });
     expect(study.evaluation).toEqual({ scoreBins: 200 });

@@ -107,6 +107,12 @@ const secureAggregation: JsonSchema = {
         description:
           'Width of the words that updates travel in: n silos of b bits need n·2^(b−1) < 2^(ringBits−1).',
       },
+      rotation: {
+        type: 'boolean',
+        default: false,
+        description:
+          'Spread each update by a seeded random rotation before quantising; clipping.coordinate then bounds the rotated coordinates.',
+      },
       weightCap: {
         type: 'integer',
         minimum: 1,

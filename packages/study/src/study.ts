@@ -69,6 +69,7 @@ export interface Study {
     readonly minSurvivors?: number;
     readonly bits: number;
     readonly ringBits: 32 | 16 | 12;
+    readonly rotation: boolean;
     readonly weightCap: number;
   };
   readonly evaluation: { readonly scoreBins: number };

@@ -8,6 +8,7 @@ import {
   type ScoredRows,
 } from './evaluation.ts';
 import { LOSS_CAP, type DecodedSlots, type SlotValues } from './plan.ts';
+import { rotate, unrotate } from './rotation.ts';
 import { checkCohort, checkRows, readMean, readWhole, roundingOf } from './slot.ts';
 import type { Study } from './study.ts';
 
@@ -46,10 +47,21 @@ export function trainingValues(study: Study, charter: Charter, local: LocalTrain
   if (delta.length !== charter.modelParameters) {
     throw new MedleyError('STUDY_VALUES_INVALID', `update of ${delta.length} parameters`);
   }
-  const bound = charter.clipping.coordinate;
+  const share = weight / weightCap;
+  const update = charter.secureAggregation.rotation
+    ? rotate(charter, finiteUpdate(delta, share))
+    : clippedUpdate(delta, share, charter.clipping.coordinate);
+  return {
+    update,
+    weight: Float64Array.of(weight),
+    trainLoss: Float64Array.of((share * Math.min(LOSS_CAP, trainLoss)) / LOSS_CAP),
+    ...evaluationValues(study, charter, local.test),
+  };
+}
+
+function clippedUpdate(delta: Float32Array, share: number, bound: number): Float64Array {
   // float32 may round a clipped coordinate up by half a unit in its last place.
   const tolerated = bound * (1 + 2 ** -23);
-  const share = weight / weightCap;
   const update = new Float64Array(delta.length);
   for (let i = 0; i < delta.length; i++) {
     const value = delta[i]!;
@@ -58,12 +70,19 @@ export function trainingValues(study: Study, charter: Charter, local: LocalTrain
     }
     update[i] = share * Math.min(bound, Math.max(-bound, value));
   }
-  return {
-    update,
-    weight: Float64Array.of(weight),
-    trainLoss: Float64Array.of((share * Math.min(LOSS_CAP, trainLoss)) / LOSS_CAP),
-    ...evaluationValues(study, charter, local.test),
-  };
+  return update;
+}
+
+/** The quantiser clips the coordinates once they are rotated; before, only their norm is bounded. */
+function finiteUpdate(delta: Float32Array, share: number): Float64Array {
+  const update = new Float64Array(delta.length);
+  for (let i = 0; i < delta.length; i++) {
+    if (!Number.isFinite(delta[i])) {
+      throw new MedleyError('STUDY_VALUES_INVALID', `parameter ${i} of the update is not finite`);
+    }
+    update[i] = share * delta[i]!;
+  }
+  return update;
 }
 
 /**
@@ -102,25 +121,43 @@ export function movedBy(
   charter: Charter,
   { slot, weight }: { readonly slot: Slot; readonly weight: number },
 ): Moved {
+  const { rotation } = charter.secureAggregation;
+  const { means, normL2 } = rotation
+    ? rotatedMeans(parameters.length, words, charter, { slot, weight })
+    : { means: undefined, normL2: undefined };
   const { weightCap } = charter.secureAggregation;
   const step = slotStep(slot);
   const next = new Float32Array(parameters.length);
   let squares = 0;
   let isFinite = true;
   for (let i = 0; i < next.length; i++) {
-    const mean = ((words[i]! | 0) * step * weightCap) / weight;
+    const mean = means ? means[i]! : ((words[i]! | 0) * step * weightCap) / weight;
     squares += mean * mean;
     const moved = Math.fround(parameters[i]! + mean);
     next[i] = moved;
     // Infinity and NaN are the numbers that differ from themselves when taken from themselves.
     isFinite &&= moved - moved === 0;
   }
-  const normL2 = Math.sqrt(squares);
-  checkNorm(charter, normL2, next.length, weightCap / weight);
+  const norm = normL2 ?? Math.sqrt(squares);
+  checkNorm(charter, norm, words.length, weightCap / weight);
   if (!isFinite) {
     throw new MedleyError('STUDY_SUM_INVALID', 'a parameter left the range of float32');
   }
-  return { parameters: next, normL2 };
+  return { parameters: next, normL2: norm };
+}
+
+/** The mean update, turned back; its norm is that of all that was summed, padding included. */
+function rotatedMeans(
+  length: number,
+  words: Uint32Array,
+  charter: Charter,
+  { slot, weight }: { readonly slot: Slot; readonly weight: number },
+): { readonly means: Float64Array; readonly normL2: number } {
+  const step = slotStep(slot);
+  const { weightCap } = charter.secureAggregation;
+  const rotated = Float64Array.from(words, (word) => ((word | 0) * step * weightCap) / weight);
+  const norm = normL2(rotated);
+  return { means: unrotate(charter, rotated, length), normL2: norm };
 }
 
 /** A weighted mean of vectors of norm ≤ C has norm ≤ C; rounding adds one step per silo and coordinate. */

@@ -95,8 +95,11 @@ async function trained(
   const delta = Float64Array.from(parameters, (value, i) => value - start[i]!);
   const { normL2, factor } = clipL2(delta, charter.clipping.normL2);
   const bound = charter.clipping.coordinate;
-  const clipped = Float32Array.from(delta, (value) => Math.min(bound, Math.max(-bound, value)));
-  const isBounded = delta.some((value) => Math.abs(value) > bound);
+  // A rotated update is bounded coordinate by coordinate only after its rotation.
+  const { rotation } = charter.secureAggregation;
+  const limit = rotation ? Infinity : bound;
+  const clipped = Float32Array.from(delta, (value) => Math.min(limit, Math.max(-limit, value)));
+  const isBounded = delta.some((value) => Math.abs(value) > limit);
   const weight = dataset.train.length;
   return {
     values: trainingValues(study, charter, { delta: clipped, weight, trainLoss: meanLoss, test }),
