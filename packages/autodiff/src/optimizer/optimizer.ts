@@ -17,7 +17,7 @@ export type {
 /** Numbers of one update by name. */
 export type Numbers = Readonly<Record<string, Value>>;
 
-/** State of one update: flat float32 vectors [elements] and float32 numbers. */
+/** State of one update of one piece of the model: flat float32 vectors [elements] and float32 numbers. */
 export interface UpdateContext {
   readonly b: Builder;
   readonly parameters: Value;
@@ -41,6 +41,14 @@ export interface Optimizer {
   readonly hyperparameters: Readonly<Record<string, number>>;
   /** Names of further vectors that are inputs of the graph, each as long as the parameters that move. */
   readonly vectors?: readonly string[];
+  /**
+   * Whether elements without a gradient may be left out of an update: `exact` where the update would not
+   * change them nor their slots, `lazy` where it would, but an algorithm that leaves them is known by
+   * that name (TensorFlow's LazyAdam, PyTorch's SparseAdam). Absent: they may not.
+   */
+  readonly leavesOut?: 'exact' | 'lazy';
+  /** What {@link update} sees in place of the gradients of all pieces, in their order. */
+  readonly gradients?: (pieces: readonly UpdateContext[]) => readonly Value[];
   /**
    * The numbers of an update as float32, from `learning_rate` and the hyperparameters and the number
    * `t` of the update, from 1; all float64. Where `t` or the rate is a list [updates], what depends on

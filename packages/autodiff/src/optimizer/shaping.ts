@@ -33,10 +33,11 @@ export function shaped(optimizer: Optimizer, options: GradientOptions): Optimize
         ...(mu === undefined ? {} : toFloats(b, { proximal_mu: mu })),
       };
     },
-    update: (c) => {
-      const gradient = clipped(c, clip, withTerms(c, options));
-      return optimizer.update({ ...c, gradient });
-    },
+    gradients: (pieces) =>
+      clipped(
+        clip,
+        pieces.map((c) => ({ ...c, gradient: withTerms(c, options) })),
+      ),
   };
 }
 
@@ -50,20 +51,32 @@ function withTerms(c: UpdateContext, { proximal, control = false }: GradientOpti
   return control ? b.op('Add', [gradient, vectors['control']]) : gradient;
 }
 
-function clipped(c: UpdateContext, clip: ClipOptions | undefined, gradient: Value): Value {
-  const { b, numbers, sizes } = c;
-  const limit = numbers['clip_limit'];
-  if (clip === undefined || limit === undefined) return gradient;
-  switch (clip.kind) {
-    case 'value':
-      return b.op('Clip', [gradient, b.op('Neg', [limit]), limit]);
-    case 'norm': {
-      const norm = b.op('ReduceL2', [gradient], { keepdims: 0 });
-      return b.op('Mul', [gradient, factor(b, norm, limit)]);
-    }
-    case 'tensorNorm':
-      return perTensor(b, gradient, factor(b, tensorNorms(b, gradient, sizes), limit), sizes);
-  }
+function clipped(
+  clip: ClipOptions | undefined,
+  pieces: readonly UpdateContext[],
+): readonly Value[] {
+  if (clip === undefined) return pieces.map(({ gradient }) => gradient);
+  if (clip.kind === 'norm') return scaledByNorm(pieces);
+  return pieces.map(({ b, gradient, numbers, sizes }) => {
+    const limit = numbers['clip_limit']!;
+    return clip.kind === 'value'
+      ? b.op('Clip', [gradient, b.op('Neg', [limit]), limit])
+      : perTensor(b, gradient, factor(b, tensorNorms(b, gradient, sizes), limit), sizes);
+  });
+}
+
+function scaledByNorm(pieces: readonly UpdateContext[]): readonly Value[] {
+  const { b, numbers } = pieces[0]!;
+  const norms = pieces.map(({ gradient }) => b.op('ReduceL2', [gradient], { keepdims: 0 }));
+  const scale = factor(b, together(b, norms), numbers['clip_limit']!);
+  return pieces.map(({ gradient }) => b.op('Mul', [gradient, scale]));
+}
+
+/** The norm of a vector of which these are the norms of its pieces. */
+function together(b: Builder, norms: readonly Value[]): Value {
+  if (norms.length === 1) return norms[0]!;
+  const list = norms.map((norm) => b.op('Unsqueeze', [norm, b.ints([0])]));
+  return b.op('ReduceL2', [b.op('Concat', list, { axis: 0 })], { keepdims: 0 });
 }
 
 /** min(1, limit/(norm + 1e-6)). */
