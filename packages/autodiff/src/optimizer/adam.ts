@@ -22,6 +22,7 @@ export function adam(options: AdamOptions): Optimizer {
   const { amsgrad = false, kind } = options;
   const weightDecay = options.weightDecay ?? (kind === 'adamw' ? 0.01 : 0);
   return {
+    leavesOut: 'lazy',
     slots: amsgrad ? [...MOMENTS, 'greatest_second_moment'] : MOMENTS,
     hyperparameters: hyperparameters(options, { epsilon: 1e-8, weightDecay }),
     numbers: (b, hyper, t) => {
@@ -44,6 +45,7 @@ export function adam(options: AdamOptions): Optimizer {
 export function yogi(options: YogiOptions): Optimizer {
   const { initialAccumulator = 1e-6, weightDecay } = options;
   return {
+    leavesOut: 'lazy',
     slots: MOMENTS,
     ...(initialAccumulator === 0 ? {} : { starts: { second_moment: initialAccumulator } }),
     hyperparameters: hyperparameters(options, { epsilon: 1e-3, weightDecay }),
@@ -87,6 +89,7 @@ export function lamb(options: LambOptions): Optimizer {
 /** Lion: steps of one size for every weight, in the direction of a blend of momentum and gradient. */
 export function lion({ beta1 = 0.9, beta2 = 0.99, weightDecay }: LionOptions): Optimizer {
   return {
+    leavesOut: 'lazy',
     slots: ['momentum_buffer'],
     hyperparameters: { beta1, beta2, ...unlessZero('weight_decay', weightDecay) },
     numbers: (b, hyper) => {

@@ -6,6 +6,7 @@ export function sgd(options: SgdOptions): Optimizer {
   const { momentum = 0, dampening = 0, nesterov = false } = options;
   return {
     slots: momentum === 0 ? [] : ['momentum_buffer'],
+    leavesOut: momentum === 0 && !(Number(options.weightDecay) > 0) ? 'exact' : 'lazy',
     hyperparameters: {
       ...unlessZero('weight_decay', options.weightDecay),
       ...unlessZero('momentum', momentum),

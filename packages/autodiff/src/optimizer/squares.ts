@@ -6,6 +6,7 @@ export function adagrad(options: AdagradOptions): Optimizer {
   const { rateDecay, initialAccumulator = 0, epsilon = 1e-10, weightDecay } = options;
   return {
     slots: ['sum_of_squares'],
+    leavesOut: epsilon > 0 && !(Number(weightDecay) > 0) ? 'exact' : 'lazy',
     ...(initialAccumulator === 0 ? {} : { starts: { sum_of_squares: initialAccumulator } }),
     hyperparameters: {
       epsilon,
@@ -34,6 +35,7 @@ export function adagrad(options: AdagradOptions): Optimizer {
 export function rmsprop(options: RmspropOptions): Optimizer {
   const { alpha = 0.99, epsilon = 1e-8, momentum = 0, centered = false, weightDecay } = options;
   return {
+    leavesOut: 'lazy',
     slots: [
       'mean_square',
       ...(centered ? ['mean_gradient'] : []),

@@ -10,6 +10,7 @@ import { infer } from '../ops/registry.ts';
 import { flatParameters } from '../parameters.ts';
 import { planTraining } from '../training/build.ts';
 import { update } from '../training/core.ts';
+import { closed, opened } from '../training/open.ts';
 import type { GraphPlan } from '../training/graphs.ts';
 import { ENGINE_VERSION, type TrainingOptions } from '../training/manifest.ts';
 
@@ -104,12 +105,15 @@ function algorithm(plan: GraphPlan, taken: Set<string>): Algorithm {
   const stepCount = variable(b.constant(intTensor([], [0]), 'step_count'));
   const nextCount = b.op('Add', [stepCount, b.constant(intTensor([], [1]))]);
   const t = b.op('Cast', [nextCount], { to: 11 });
-  const next = update(
+  const open = opened(b, plan, { parameters, slots, vectors }, inputs);
+  const batch = { parameters: open.parameters, places: open.places, inputs, labels };
+  const updated = update(
     b,
     plan,
-    { parameters, inputs, labels, weights: rowWeights },
-    { slots, hyper, numbers: optimizer.numbers(b, hyper, t), vectors },
+    { ...batch, weights: rowWeights },
+    { ...open, hyper, numbers: optimizer.numbers(b, hyper, t) },
   );
+  const next = { ...closed(b, open, updated), loss: updated.loss };
   const bound: [string, Value][] = [
     ...tensors(b, plan, next.parameters),
     ...slots.map((slot, i): [string, Value] => [slot.name, next.slots[i]!]),

@@ -8,11 +8,14 @@ import { shapeText, type Shape } from '../graph/shape.ts';
 import { OPSET, writeModel } from '../file/writer.ts';
 import { lossOf, lossRecord } from '../loss/registry.ts';
 import { loadModel, type Model } from '../model.ts';
+import type { Optimizer } from '../optimizer/optimizer.ts';
 import { optimizerOf } from '../optimizer/registry.ts';
 import { movedParameters, parameterCount } from '../parameters.ts';
 import { gradientPath, unsupportedNodes } from '../path.ts';
 import { refusal } from '../unsupported.ts';
 import { forward, type Plan } from './core.ts';
+import { byOpenRows, embeddingsOf } from './embedding/lookup.ts';
+import { piecesOf } from './pieces.ts';
 import { epochGraph, evaluateGraph, stepGraph, type GraphPlan } from './graphs.ts';
 import { clippingOf } from './private/method.ts';
 import {
@@ -68,7 +71,7 @@ export function planTraining(bytes: Uint8Array, options: TrainingOptions): Graph
   const inputs = model.graph.inputs.map(dataSpec);
   const labels = { name: 'labels', dtype: loss.labelDtype, shape: labelShape };
   const base: Plan = {
-    ...formsOf(model, options),
+    ...formsOf(model, options, optimizer),
     loss,
     optimizer,
     output: output.name,
@@ -96,6 +99,7 @@ export function planTraining(bytes: Uint8Array, options: TrainingOptions): Graph
     ...(optimizer.starts === undefined ? {} : { slotStarts: optimizer.starts }),
     ...(options.clip === undefined ? {} : { clip: options.clip }),
     ...(optimizer.vectors === undefined ? {} : { vectors: optimizer.vectors }),
+    ...sparseRecord(base),
     ...record,
     hyperparameters: {
       ...optimizer.hyperparameters,
@@ -114,13 +118,38 @@ export function planTraining(bytes: Uint8Array, options: TrainingOptions): Graph
 function formsOf(
   model: Model,
   options: TrainingOptions,
-): Pick<Plan, 'model' | 'training' | 'inference' | 'isRandom'> {
+  optimizer: Optimizer,
+): Pick<Plan, 'model' | 'training' | 'inference' | 'isRandom' | 'pieces'> {
   const training = trainingForm(model.graph, options.runningVariance ?? 'torch');
   const masked = options.privacy === undefined ? repeatable(training, model.constants) : undefined;
   const looking = inferenceForm(model.graph);
   // What looks at rows draws the same numbers each time.
   const inference = (masked && repeatable(looking, model.constants)) ?? looking;
-  return { model, training: masked ?? training, inference, isRandom: masked !== undefined };
+  const form = masked ?? training;
+  const embeddings = mayOpen(options, optimizer) ? embeddingsOf(form, model) : [];
+  return {
+    model,
+    training: byOpenRows(form, embeddings),
+    inference,
+    isRandom: masked !== undefined,
+    pieces: piecesOf(model.parameters, embeddings, options.privacy !== undefined),
+  };
+}
+
+/** Names of the embeddings of which an update touches only the rows its batch looks up. */
+function sparseRecord({ pieces }: Plan): Pick<TrainingManifest, 'sparseEmbeddings'> {
+  const names = pieces.moved.flatMap(({ embedding }) => embedding?.name ?? []);
+  return names.length === 0 ? {} : { sparseEmbeddings: names };
+}
+
+/** Whether updates may leave out the rows of embeddings that a batch does not look up. */
+function mayOpen({ privacy, sparseEmbeddings = 'exact' }: TrainingOptions, optimizer: Optimizer) {
+  if (!['exact', 'lazy', 'never'].includes(sparseEmbeddings))
+    throw new MedleyError('TRAINING_OPTIONS_INVALID', 'sparseEmbeddings is exact, lazy or never');
+  if (privacy !== undefined || (optimizer.vectors ?? []).length > 0) return false;
+  return sparseEmbeddings === 'lazy'
+    ? optimizer.leavesOut !== undefined
+    : sparseEmbeddings === 'exact' && optimizer.leavesOut === 'exact';
 }
 
 /** The output to train on, with its inferred shape, once every node on the way is known to be supported. */

@@ -6,6 +6,8 @@ import { boolTensor, intTensor } from '../graph/tensor.ts';
 import { infer } from '../ops/registry.ts';
 import type { Numbers } from '../optimizer/optimizer.ts';
 import { forward, update, type Plan } from './core.ts';
+import { allPieces, cut } from './pieces.ts';
+import { closed, dense, opened, type Opened } from './open.ts';
 import type { TrainingManifest } from './manifest.ts';
 
 /** What the graphs are written from. */
@@ -61,11 +63,15 @@ export function stepGraph(plan: GraphPlan): Graph {
   const data = dataInputs(b, plan);
   const weights = b.input('sample_weights', 'float32', [plan.manifest.labels.shape[0]!]);
   const noise = noiseInput(b, plan, [plan.manifest.trainableCount]);
-  const next = update(b, plan, { parameters, ...data, weights }, { ...state, numbers, ...noise });
+  const { slots, vectors, hyper } = state;
+  const open = opened(b, plan, { parameters, slots, vectors }, data.inputs);
+  const batch = { parameters: open.parameters, places: open.places, ...data, weights };
+  const next = update(b, plan, batch, { ...open, hyper, numbers, ...noise });
+  const after = closed(b, open, next);
   return b.graph('step', [
-    b.named(next.parameters, 'next_parameters'),
-    ...next.slots.map((slot, i) => b.named(slot, `next_${plan.manifest.slots[i]!}`)),
-    b.named(next.gradient, 'gradient'),
+    b.named(after.parameters, 'next_parameters'),
+    ...after.slots.map((slot, i) => b.named(slot, `next_${plan.manifest.slots[i]!}`)),
+    b.named(dense(b, plan, open, next.gradients), 'gradient'),
     b.named(next.loss, 'loss'),
     ...(next.norms === undefined ? [] : [b.named(next.norms, 'norms')]),
   ]);
@@ -115,18 +121,31 @@ export function epochGraph(plan: GraphPlan): Graph {
   const t = updateNumber(b, b.op('Add', [range, stepCount]));
   // Made for all updates at once, so that the loop only reads them.
   const numbers = numbersOf(b, plan, hyper, b.adopt({ ...t, shape: ['steps'] }));
-  const outer = { orders, rowWeights, data, hyper, numbers, vectors, ...noise };
+  const used = new Map(
+    plan.pieces.moved
+      .flatMap(({ embedding }) => embedding?.sources ?? [])
+      .map(({ input }) => [input, b.op('Gather', [data.inputs.get(input), order], { axis: 0 })]),
+  );
+  const open = opened(b, plan, { parameters, slots, vectors }, used);
+  const outer = { orders, rowWeights, data, hyper, numbers, open, ...noise };
   const body = loopBody(plan, b, outer);
-  const carried = [parameters, ...slots];
+  const carried = [...open.parameters, ...open.slots.flat()];
   const isTrue = b.constant(boolTensor([], [true]));
   const results = b
     .many('Loop', [steps, isTrue, ...carried], { body }, carried.length + 1)
     .map((value, i) =>
       b.adopt({ ...value, dtype: 'float32', shape: carried[i]?.shape ?? ['steps'] }),
     );
+  const pieces = open.parameters.length;
+  const after = closed(b, open, {
+    parameters: results.slice(0, pieces),
+    slots: open.slots.map((list, i) =>
+      results.slice(pieces + i * list.length, pieces + (i + 1) * list.length),
+    ),
+  });
   return b.graph('epoch', [
-    b.named(results[0]!, 'next_parameters'),
-    ...slots.map((_, i) => b.named(results[i + 1]!, `next_${plan.manifest.slots[i]!}`)),
+    b.named(after.parameters, 'next_parameters'),
+    ...after.slots.map((slot, i) => b.named(slot, `next_${plan.manifest.slots[i]!}`)),
     b.named(results.at(-1)!, 'losses'),
   ]);
 }
@@ -138,7 +157,7 @@ interface Outer {
   readonly hyper: Numbers;
   /** Those that change from update to update are lists [steps]. */
   readonly numbers: Numbers;
-  readonly vectors: Numbers;
+  readonly open: Opened;
   /** [steps, trainableCount] */
   readonly noise?: Value;
 }
@@ -148,15 +167,18 @@ function loopBody(plan: GraphPlan, outer: Builder, o: Outer): Graph {
   const { manifest } = plan;
   const iteration = b.input('iteration', 'int64', []);
   const condition = b.input('condition', 'bool', []);
-  const parameters = b.input('step_parameters', 'float32', [manifest.parameterCount]);
-  const slots = manifest.slots.map((name) =>
-    b.input(`step_${name}`, 'float32', [manifest.trainableCount]),
+  const parameters = o.open.parameters.map(({ shape }, i) =>
+    b.input(`step_parameters_${i}`, 'float32', shape!),
+  );
+  const slots = o.open.slots.map((list, i) =>
+    list.map(({ shape }, k) => b.input(`step_${manifest.slots[k]!}_${i}`, 'float32', shape!)),
   );
   const rows = b.op('Gather', [o.orders, iteration], { axis: 0 });
   const pick = (from: Value, sizes: readonly Dim[]): Value =>
     b.adopt({ ...b.op('Gather', [from, rows], { axis: 0 }), shape: sizes });
   const batch = {
     parameters,
+    places: o.open.places,
     inputs: new Map(
       manifest.inputs.map(({ name, shape }) => [name, pick(o.data.inputs.get(name)!, shape)]),
     ),
@@ -170,12 +192,15 @@ function loopBody(plan: GraphPlan, outer: Builder, o: Outer): Graph {
     ]),
   );
   const noise = o.noise && { noise: b.op('Gather', [o.noise, iteration], { axis: 0 }) };
-  const { hyper, vectors } = o;
+  const { hyper } = o;
+  const { vectors } = o.open;
   const next = update(b, plan, batch, { slots, hyper, numbers, vectors, ...noise });
   return b.graph('epoch_step', [
     b.named(condition, 'go_on'),
-    b.named(next.parameters, 'body_parameters'),
-    ...next.slots.map((slot, i) => b.named(slot, `body_${manifest.slots[i]!}`)),
+    ...next.parameters.map((value, i) => b.named(value, `body_parameters_${i}`)),
+    ...next.slots.flatMap((list, i) =>
+      list.map((slot, k) => b.named(slot, `body_${manifest.slots[k]!}_${i}`)),
+    ),
     b.named(next.loss, 'body_loss'),
   ]);
 }
@@ -188,7 +213,11 @@ export function evaluateGraph(plan: GraphPlan): Graph {
   const data = dataInputs(b, plan);
   const weights = b.input('sample_weights', 'float32', [plan.manifest.labels.shape[0]!]);
   const { output, rows, mean } = forward(b, plan, plan.inference, {
-    parameters,
+    parameters: cut(
+      b,
+      parameters,
+      allPieces(plan.pieces).map(({ count }) => count),
+    ),
     ...data,
     weights,
   });

@@ -3,6 +3,7 @@ import type { BatchNormMode, RunningVariance } from '../graph/mode.ts';
 import type { Shape } from '../graph/shape.ts';
 import type { LabelRule, LossName, LossOptions, LossRecord } from '../loss/loss.ts';
 import type { ModelOptions, Parameter } from '../parameters.ts';
+import type { SparseEmbeddings } from './embedding/lookup.ts';
 import type { ClippingMethod, PrivacyOptions } from './private/method.ts';
 import type { ClipOptions, GradientOptions, OptimizerOptions } from '../optimizer/optimizer.ts';
 
@@ -54,6 +55,8 @@ export interface TrainingManifest {
   readonly clip?: ClipOptions;
   /** Names of further vectors that an update takes, each with `trainableCount` elements. */
   readonly vectors?: readonly string[];
+  /** Embeddings of which an update reads and writes only the rows that its batch looks up. */
+  readonly sparseEmbeddings?: readonly string[];
   /** How gradients are clipped by example; absent where they are not. */
   readonly privacy?: PrivacyOptions & { readonly method: ClippingMethod };
   /** Numbers that may be changed from step to step, with their defaults. */
@@ -83,6 +86,14 @@ export interface TrainingOptions extends ModelOptions, GradientOptions {
   readonly output?: string;
   /** How the variance of a batch enters the running one. @default torch */
   readonly runningVariance?: RunningVariance;
+  /**
+   * Whether an update leaves out the rows of a large embedding (262,144 elements and more) that its
+   * batch does not look up: `exact` where this changes no result (plain SGD, Adagrad, without weight
+   * decay), `lazy` also with moments or decay, which then rest for those rows as in LazyAdam. Never with
+   * LAMB, `privacy`, `proximal` or `control`.
+   * @default exact
+   */
+  readonly sparseEmbeddings?: SparseEmbeddings;
   /** Clips the gradient of each example and adds noise to their sum. @default neither */
   readonly privacy?: PrivacyOptions;
 }

@@ -118,13 +118,14 @@ export class Trainer {
 
   /**
    * ⌈order.length / batchSize⌉ updates in one run, bit for bit what as many steps give; `losses` holds
-   * that of each batch before its update. With running statistics in the model a short last batch is a
-   * run of its own, for whatever filled it would count among them. Throws what {@link step} throws.
+   * that of each batch before its update. A short last batch is a run of its own: what filled it would
+   * count in running statistics, and products of matrices of another size round otherwise. A model of a
+   * fixed number of rows gets it filled with rows of weight 0. Throws what {@link step} throws.
    */
   async epoch(call: EpochCall): Promise<TrainingState & { readonly losses: Float32Array }> {
-    const tail = this.#tail(call);
-    if (tail > 0) return this.#epochAndTail(call, tail);
     const rows = rowsOf(this.manifest, call.inputs, call.labels);
+    const tail = call.batchSize <= rows.count ? this.#tail(call) : 0;
+    if (tail > 0) return this.#epochAndTail(call, tail);
     const { order, weights, steps } = batches(call, rows, this.manifest);
     const session = await this.#session('epoch');
     const feeds = {
@@ -198,13 +199,12 @@ export class Trainer {
     for (const entry of open) if (entry.status === 'fulfilled') await entry.value.close();
   }
 
-  /** Rows of a last batch that must not be filled up. */
+  /** Rows of a last batch that is a run of its own. Lots come filled up with rows of weight 0. */
   #tail({ order, batchSize, sampleWeights }: EpochCall): number {
-    const { inputs, parameters } = this.manifest;
-    const isFree = typeof inputs[0]?.shape[0] !== 'number';
-    const hasBuffers = parameters.at(-1)?.role === 'buffer';
+    const { inputs, privacy } = this.manifest;
+    const isFree = typeof inputs[0]?.shape[0] !== 'number' && privacy === undefined;
     const isSound = batchSize >= 1 && (sampleWeights ?? order).length === order.length;
-    return isFree && hasBuffers && isSound ? order.length % batchSize : 0;
+    return isFree && isSound ? order.length % batchSize : 0;
   }
 
   async #epochAndTail(call: EpochCall, tail: number): ReturnType<Trainer['epoch']> {

@@ -45,13 +45,13 @@ function byLoop({ b, plan, batch, clip, run }: Parameters<typeof clippedGradient
   const { sum, norms, losses } = clippedByLoop(
     b,
     {
-      parameters: batch.parameters,
+      parameters: batch.parameters[0]!,
       rows: [...batch.inputs.values(), batch.labels, batch.weights],
       count: parameterCount(movedParameters(plan.model.parameters)),
       forward: (inner, parameters, rows) => {
         const inputs = new Map(names.map((name, i) => [name, rows[i]!]));
         const [labels, weights] = rows.slice(names.length) as [Value, Value];
-        return forwardRows(inner, one, { parameters, inputs, labels, weights }, run);
+        return forwardRows(inner, one, { parameters: [parameters], inputs, labels, weights }, run);
       },
     },
     clip,

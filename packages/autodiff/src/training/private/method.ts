@@ -81,7 +81,7 @@ function methodOf(plan: Plan, specs: Specs, run: Forward): ClippingMethod {
   const b = new Builder(infer);
   const count = parameterCount(plan.model.parameters);
   const batch: Batch = {
-    parameters: b.input('parameters', 'float32', [count]),
+    parameters: [b.input('parameters', 'float32', [count])],
     inputs: new Map(
       specs.inputs.map(({ name, shape, dtype }) => [name, b.input(`input:${name}`, dtype, shape)]),
     ),
