@@ -1,11 +1,6 @@
 import type { Builder } from '../graph/builder.ts';
+import { cut } from '../graph/flat.ts';
 import type { Value } from '../graph/graph.ts';
-
-/** The flat vector cut into its tensors, each as a vector. */
-function cut(b: Builder, flat: Value, sizes: readonly number[]): readonly Value[] {
-  if (sizes.length === 1) return [flat];
-  return b.many('Split', [flat, b.ints(sizes)], { axis: 0 }, sizes.length);
-}
 
 /** Lengths of the tensors of a flat vector, [tensors]. */
 export function tensorNorms(b: Builder, flat: Value, sizes: readonly number[]): Value {

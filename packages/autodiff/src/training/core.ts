@@ -1,6 +1,7 @@
 import { differentiate } from '../differentiate.ts';
 import type { Builder } from '../graph/builder.ts';
 import { bufferUpdates } from '../buffers.ts';
+import { flatOf, joined } from '../graph/flat.ts';
 import type { Graph, Value } from '../graph/graph.ts';
 import { KEY, noKey } from '../graph/chance.ts';
 import { place } from '../graph/place.ts';
@@ -14,7 +15,7 @@ import { clippedGradients, noised, privacyInputs } from './private/clipped.ts';
 import type { ClippingMethod } from './private/method.ts';
 import { namesFor } from './embedding/lookup.ts';
 import { numbered, rowNumbers, rowsAt, withRows, type Numbered } from './embedding/rows.ts';
-import { allPieces, flatOf, joined, tensorsOf, type Piece, type Pieces } from './pieces.ts';
+import { allPieces, tensorsOf, type Piece, type Pieces } from './pieces.ts';
 
 /** What the graphs of one training have in common. */
 export interface Plan {

@@ -1,12 +1,13 @@
 import { Builder } from '../graph/builder.ts';
 import { keyOf } from '../graph/chance.ts';
+import { cut } from '../graph/flat.ts';
 import type { Graph, Value } from '../graph/graph.ts';
 import type { Dim } from '../graph/shape.ts';
 import { boolTensor, intTensor } from '../graph/tensor.ts';
 import { infer } from '../ops/registry.ts';
 import type { Numbers } from '../optimizer/optimizer.ts';
 import { forward, update, type Plan } from './core.ts';
-import { allPieces, cut } from './pieces.ts';
+import { allPieces } from './pieces.ts';
 import { closed, dense, opened, type Opened } from './open.ts';
 import type { TrainingManifest } from './manifest.ts';
 

@@ -1,9 +1,10 @@
 import type { Builder } from '../graph/builder.ts';
+import { cut, flatOf, joined } from '../graph/flat.ts';
 import type { Value } from '../graph/graph.ts';
 import type { Numbers } from '../optimizer/optimizer.ts';
 import { constantIn, type Plan, type Updated } from './core.ts';
 import { numbered, rowNumbers, rowsAt, withRows } from './embedding/rows.ts';
-import { allPieces, cut, flatOf, joined } from './pieces.ts';
+import { allPieces } from './pieces.ts';
 
 /** The vectors of a training, flat. */
 interface Whole {

@@ -1,4 +1,5 @@
 import type { Builder } from '../graph/builder.ts';
+import { cut } from '../graph/flat.ts';
 import type { Value } from '../graph/graph.ts';
 import { parameterCount, type Parameter } from '../parameters.ts';
 import type { Embedding } from './embedding/lookup.ts';
@@ -57,24 +58,6 @@ const pieceOf = (parameters: readonly Parameter[]): Piece => ({
 /** The pieces in the order of the vector. */
 export function allPieces({ moved, buffers }: Pieces): readonly Piece[] {
   return buffers === undefined ? moved : [...moved, buffers];
-}
-
-/** A flat vector cut into stretches of these sizes. */
-export function cut(b: Builder, flat: Value, sizes: readonly number[]): readonly Value[] {
-  if (sizes.length === 1) return [flat];
-  const parts = b.many('Split', [flat, b.ints(sizes)], { axis: 0 }, sizes.length);
-  return parts.map((part, i) => b.adopt({ ...part, dtype: flat.dtype, shape: [sizes[i]!] }));
-}
-
-/** Tensors one after another in one vector. */
-export function joined(b: Builder, tensors: readonly Value[]): Value {
-  const flat = tensors.map((tensor) => flatOf(b, tensor));
-  return flat.length === 1 ? flat[0]! : b.op('Concat', flat, { axis: 0 });
-}
-
-/** A tensor as a vector. */
-export function flatOf(b: Builder, tensor: Value): Value {
-  return tensor.shape?.length === 1 ? tensor : b.op('Reshape', [tensor, b.ints([-1])]);
 }
 
 /** The tensors that the vector of a piece holds. */

@@ -1,4 +1,5 @@
 import type { Builder } from '../../graph/builder.ts';
+import { joined } from '../../graph/flat.ts';
 import { dims, type Value } from '../../graph/graph.ts';
 import { movedParameters, parameterCount } from '../../parameters.ts';
 import type { Batch, forward, Plan } from '../core.ts';
@@ -32,11 +33,7 @@ export function clippedGradients(c: {
   const f = forwardRows(b, plan, batch, run);
   const found = clippedByGhost(f, clip);
   if (found === undefined) throw new TypeError('the method was chosen for another graph');
-  const flat = found.sums.map((sum) =>
-    sum.shape?.length === 1 ? sum : b.op('Reshape', [sum, b.ints([-1])]),
-  );
-  const sum = flat.length === 1 ? flat[0]! : b.op('Concat', flat, { axis: 0 });
-  return { sum, norms: found.norms, loss: f.mean };
+  return { sum: joined(b, found.sums), norms: found.norms, loss: f.mean };
 }
 
 function byLoop({ b, plan, batch, clip, run }: Parameters<typeof clippedGradients>[0]): Clipped {

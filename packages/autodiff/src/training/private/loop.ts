@@ -1,5 +1,6 @@
 import { differentiate } from '../../differentiate.ts';
 import type { Builder } from '../../graph/builder.ts';
+import { joined } from '../../graph/flat.ts';
 import { dims, type Value } from '../../graph/graph.ts';
 import { gradientPath } from '../../path.ts';
 import { floatTensor } from '../../graph/tensor.ts';
@@ -41,8 +42,7 @@ export function clippedByLoop(
   const sources = f.weights.map(({ name }) => name);
   const path = gradientPath(b, f.placed, sources, [f.losses.name]);
   const gradients = differentiate(b, path, new Map([[f.losses.name, f.rowWeights]]), f.weights);
-  const flat = gradients.map((g) => b.op('Reshape', [g, b.ints([-1])]));
-  const gradient = flat.length === 1 ? flat[0]! : b.op('Concat', flat, { axis: 0 });
+  const gradient = joined(b, gradients);
   const { norms: norm, factors } = clipFactors(
     b,
     b.op('ReduceSumSquare', [gradient], { keepdims: 0 }),
