@@ -58,25 +58,43 @@ const MOST_OFFSETS = 125;
 const axesFrom = (first: number, count: number): readonly number[] =>
   Array.from({ length: count }, (_, i) => first + i);
 
-/** The elements of padded `xp` that the kernel's element `offset` meets, as [N, C, sizes of dY…]. */
-function met(
+/**
+ * The elements of padded `xp` that an element of the kernel meets, as [N, C, sizes of dY…]. The last axis
+ * is cut once for each offset along it, for short runs are copied slowly; what is left are long runs.
+ */
+function meeting(task: WeightTask, xp: Value): (offset: readonly number[]) => Value {
+  const byLast = new Map<number, Value>();
+  const last = task.strides.length - 1;
+  return (offset) => {
+    if (last === 0) return part(task, xp, offset, [0]);
+    const at = offset[last]!;
+    const columns = byLast.get(at) ?? part(task, xp, offset, [last]);
+    byLast.set(at, columns);
+    return part(task, columns, offset, axesFrom(0, last));
+  };
+}
+
+/** `xp` along the spatial axes `along` as the kernel's element `offset` meets it. */
+function part(
   { b, dY, strides, dilations }: WeightTask,
   xp: Value,
   offset: readonly number[],
+  along: readonly number[],
 ): Value {
-  const starts = offset.map((at, i) => at * dilations[i]!);
-  const stops = starts.map((start, i) => {
-    const reach = combine(b, 'Mul', combine(b, 'Sub', sizeAt(b, dY, i + 2), 1), strides[i]!);
-    return combine(b, 'Add', reach, start + 1);
+  const starts = along.map((axis) => offset[axis]! * dilations[axis]!);
+  const stops = along.map((axis, i) => {
+    const reach = combine(b, 'Mul', combine(b, 'Sub', sizeAt(b, dY, axis + 2), 1), strides[axis]!);
+    return combine(b, 'Add', reach, starts[i]! + 1);
   });
-  const shape = [...dims(xp).slice(0, 2), ...dims(dY).slice(2)];
-  const isWhole = starts.every(
-    (start, i) => start === 0 && strides[i] === 1 && stops[i] === dims(xp)[i + 2],
+  const steps = along.map((axis) => strides[axis]!);
+  const isWhole = along.every(
+    (axis, i) => starts[i] === 0 && steps[i] === 1 && stops[i] === dims(xp)[axis + 2],
   );
   if (isWhole) return xp;
-  const axes = b.ints(axesFrom(2, starts.length));
-  const part = b.op('Slice', [xp, b.ints(starts), vector(b, stops), axes, b.ints(strides)]);
-  return known(b, part, xp, shape);
+  const axes = b.ints(along.map((axis) => axis + 2));
+  const made = b.op('Slice', [xp, b.ints(starts), vector(b, stops), axes, b.ints(steps)]);
+  const shape = dims(xp).map((dim, i) => (along.includes(i - 2) ? dims(dY)[i]! : dim));
+  return known(b, made, xp, shape);
 }
 
 /** [N, group · R, sizes…] as [N, group, R, positions]. */
@@ -100,9 +118,9 @@ export const byOffset: WeightFormula = (task) => {
   const { b, dY, w, group } = task;
   const kernel = kernelOf(w) as readonly number[];
   const slopes = rows(b, dY, group);
-  const xp = pad(b, task.x, 2, task.begins, task.ends);
+  const met = meeting(task, pad(b, task.x, 2, task.begins, task.ends));
   const parts = offsetsOf(kernel).map((offset) => {
-    const seen = rows(b, met(task, xp, offset), group);
+    const seen = rows(b, met(offset), group);
     const each = b.op('MatMul', [slopes, transposed(b, seen)]);
     return b.op('ReduceSum', [each, b.ints([0])], { keepdims: 0 });
   });
@@ -124,10 +142,10 @@ export const byOffsetLong: WeightFormula = (task) => {
   const { b, dY, w, group } = task;
   const kernel = kernelOf(w) as readonly number[];
   const slopes = longRows(b, swapped(b, dY), group);
-  const xp = pad(b, swapped(b, task.x), 2, task.begins, task.ends);
   const turned = { ...task, dY: swapped(b, dY) };
+  const met = meeting(turned, pad(b, swapped(b, task.x), 2, task.begins, task.ends));
   const parts = offsetsOf(kernel).map((offset) =>
-    b.op('MatMul', [slopes, transposed(b, longRows(b, met(turned, xp, offset), group))]),
+    b.op('MatMul', [slopes, transposed(b, longRows(b, met(offset), group))]),
   );
   return stacked(b, parts, w);
 };
@@ -138,10 +156,10 @@ export const unfolded: WeightFormula = (task) => {
   const kernel = kernelOf(w) as readonly number[];
   const turned = { ...task, dY: swapped(b, dY) };
   const slopes = longRows(b, turned.dY, group);
-  const xp = pad(b, swapped(b, task.x), 2, task.begins, task.ends);
+  const met = meeting(turned, pad(b, swapped(b, task.x), 2, task.begins, task.ends));
   const [ins, positions] = [sizeAt(b, w, 1), sizeAt(b, slopes, 2)];
   const columns = offsetsOf(kernel).map((offset) =>
-    reshape(b, met(turned, xp, offset), [group, ins, 1, positions]),
+    reshape(b, met(offset), [group, ins, 1, positions]),
   );
   // Kernel elements vary fastest, as in the weight: the product needs no further transposition.
   const stack = b.op('Concat', columns, { axis: 2 });
