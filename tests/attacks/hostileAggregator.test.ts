@@ -31,9 +31,11 @@ async function expectRefusal(code: ErrorCode, step: Attack['step']): Promise<voi
   const before = ORDER.slice(0, ORDER.indexOf(step));
   expect(host.steps(VICTIM)).toEqual(before);
   expect(host.logged).toContainEqual({ silo: VICTIM, code });
-  const { phase, state } = await host.onDisk(VICTIM);
+  const { phase, state, code: kept } = await host.onDisk(VICTIM);
   // Before its first message a silo has nothing to forget.
-  expect([phase, state]).toEqual([step === 'advertise' ? undefined : 'ended', undefined]);
+  expect([phase, state, kept]).toEqual(
+    step === 'advertise' ? [undefined, undefined, undefined] : ['ended', undefined, code],
+  );
   expect(host.leaks()).toEqual([]);
   // Only R4 sends a share in the open, and the victim did not get there.
   expect(host.openShares().filter((share) => share.startsWith(`${VICTIM} `))).toEqual([]);

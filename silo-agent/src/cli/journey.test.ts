@@ -27,6 +27,7 @@ import { DEFAULT_FLOORS, draftCharter, type Charter } from '@medley/study';
 import { createTestAuthority, type TestAuthority } from '../../../tests/support/certificates.ts';
 import { callAgent, type Called } from '../../../tests/support/commandLine.ts';
 import { MODEL, STUDY, STUDY_BYTES } from '../../../tests/support/studyFile.ts';
+import { Sessions } from '../round/session.ts';
 import { verifyDecision, type DecisionBytes } from '../study/signature.ts';
 
 let folder: string;
@@ -285,6 +286,19 @@ describe('deciding', () => {
       enrolment: { state: 'enrolled' },
       studies: [{ study: STUDY.name, decision: 'approve', verifiedRound: null, fault: null }],
     });
+  });
+
+  test('status says which attempt was given up, and under which code', async () => {
+    const sessions = new Sessions(join(home, 'rounds', STUDY.name));
+    await sessions.end({ round: 0, attempt: 2 }, 'ab'.repeat(32), 'SECAGG_EQUIVOCATION');
+    const status = await call('status');
+    expect(status.json).toMatchObject({
+      studies: [{ gaveUp: { round: 0, attempt: 2, code: 'SECAGG_EQUIVOCATION' } }],
+    });
+    const text = await callAgent(['status', '--home', home]);
+    expect(text.out).toContain('gave up round 0 attempt 2: SECAGG_EQUIVOCATION');
+    await sessions.forget(0);
+    expect((await call('status')).json).toMatchObject({ studies: [{ gaveUp: null }] });
   });
 
   test('another charter under the same name is refused after that', async () => {

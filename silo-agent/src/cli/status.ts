@@ -6,8 +6,17 @@ import { openMembership, readEnrolment } from '../enrolment/record.ts';
 import { openHome, type AgentHome } from '../home.ts';
 import { openKeys } from '../keystore.ts';
 import { ProgressStore } from '../round/progress.ts';
+import { Sessions } from '../round/session.ts';
 import { pinnedStudies, StudyFolder } from '../study/folder.ts';
 import { command, homeOf, type CommandContext, type SharedOptions } from './context.ts';
+
+/** An attempt of a round that this hospital left before its end. */
+interface GivenUp {
+  readonly round: number;
+  readonly attempt: number;
+  /** Of the catalogue; null in folders of older versions. */
+  readonly code: string | null;
+}
 
 /** One study as this folder knows it. */
 interface StudyStatus {
@@ -17,6 +26,8 @@ interface StudyStatus {
   readonly verifiedRound: number | null;
   readonly rounds: number | null;
   readonly isComplete: boolean;
+  /** The newest attempt that this hospital gave up, and why; null when none is kept. */
+  readonly gaveUp: GivenUp | null;
   /** Code of what is wrong with the folder, if anything is. */
   readonly fault: string | null;
 }
@@ -83,13 +94,21 @@ async function studyStatuses(home: AgentHome): Promise<readonly StudyStatus[]> {
   const site = { consortium: record.consortium, silo: record.silo, publicKey: identity.publicKey };
   const statuses: StudyStatus[] = [];
   for (const study of await pinnedStudies(home.paths)) {
-    statuses.push(await studyStatus(new StudyFolder(home.paths, study, site), study));
+    const sessions = new Sessions(home.paths.rounds(study));
+    statuses.push(await studyStatus(new StudyFolder(home.paths, study, site), sessions, study));
   }
   return statuses;
 }
 
-async function studyStatus(folder: StudyFolder, study: string): Promise<StudyStatus> {
-  const none = { study, decision: 'none', verifiedRound: null, rounds: null, isComplete: false };
+async function studyStatus(
+  folder: StudyFolder,
+  sessions: Sessions,
+  study: string,
+): Promise<StudyStatus> {
+  const none = {
+    ...{ study, decision: 'none', verifiedRound: null, rounds: null, isComplete: false },
+    gaveUp: null,
+  };
   try {
     const pinned = await folder.read();
     if (!pinned) return { ...none, fault: null };
@@ -101,6 +120,7 @@ async function studyStatus(folder: StudyFolder, study: string): Promise<StudySta
       verifiedRound: nextRound === 0 ? null : nextRound - 1,
       rounds,
       isComplete: nextRound > rounds,
+      gaveUp: await gaveUpOf(sessions),
       fault: null,
     };
   } catch (caught) {
@@ -109,12 +129,18 @@ async function studyStatus(folder: StudyFolder, study: string): Promise<StudySta
   }
 }
 
+async function gaveUpOf(sessions: Sessions): Promise<GivenUp | null> {
+  const last = (await sessions.list()).filter(({ phase }) => phase === 'ended').at(-1);
+  return last ? { round: last.round, attempt: last.attempt, code: last.code ?? null } : null;
+}
+
 function studyLine({
   study,
   decision,
   verifiedRound,
   rounds,
   isComplete,
+  gaveUp,
   fault,
 }: StudyStatus): string {
   if (fault !== null) return `${study}: ${fault}`;
@@ -122,5 +148,8 @@ function studyLine({
     verifiedRound === null
       ? 'no round yet'
       : `round ${String(verifiedRound)} of ${String(rounds)} verified`;
-  return `${study}: ${decision}, ${isComplete ? 'complete' : place}`;
+  const left = gaveUp
+    ? `, gave up round ${String(gaveUp.round)} attempt ${String(gaveUp.attempt)}: ${gaveUp.code ?? 'no code kept'}`
+    : '';
+  return `${study}: ${decision}, ${isComplete ? 'complete' : place}${left}`;
 }

@@ -116,7 +116,7 @@ export class StudyRunner {
       return;
     }
     if (step.name === 'aborted') {
-      await this.#end(task, seat);
+      await this.#end(task, seat, step.reasonCode);
       this.#log.info('attempt aborted', { ...fieldsOf(task), code: step.reasonCode });
       return;
     }
@@ -130,12 +130,12 @@ export class StudyRunner {
   }
 
   /** Ends the attempt for this silo, so that it is never taken up again. */
-  async #end(task: Task, seat: Seat): Promise<void> {
+  async #end(task: Task, seat: Seat, code: string): Promise<void> {
     this.#isOpen = false;
     const sessions = await seat.sessions.list();
     const { round, attempt } = task.id;
     const isMine = sessions.some((one) => one.round === round && one.attempt === attempt);
-    if (isMine) await seat.sessions.end(task.id, task.model.hex);
+    if (isMine) await seat.sessions.end(task.id, task.model.hex, code);
   }
 
   async #refuse(task: Task, error: MedleyError, signal: AbortSignal): Promise<void> {
@@ -155,7 +155,7 @@ export class StudyRunner {
 
   async #leave(task: Task, code: ErrorCode, signal: AbortSignal): Promise<void> {
     try {
-      if (this.#seat) await this.#end(task, this.#seat);
+      if (this.#seat) await this.#end(task, this.#seat, code);
       const limit = AbortSignal.any([signal, AbortSignal.timeout(WITHDRAW_MS)]);
       await this.#deliver(limit)(() => this.#parts.messages.withdraw(task.id, code, limit));
     } catch (caught) {

@@ -39,10 +39,18 @@ describe('single-use states', () => {
     const sessions = new Sessions(folder);
     await sessions.save(state);
     await sessions.saveVector(id, Uint8Array.of(1, 2));
-    await sessions.end(id, terms.modelHash);
+    await sessions.end(id, terms.modelHash, 'SECAGG_BOX_INVALID');
     expect(await sessions.load(terms)).toBe('ended');
     expect(await sessions.loadVector(id)).toBeUndefined();
     expect(await readFile(join(folder, '3-1.json'), 'utf8')).not.toMatch(/"state"/);
+  });
+
+  test('an ended attempt keeps the code under which it was given up first', async () => {
+    const sessions = new Sessions(folder);
+    await sessions.save(state);
+    await sessions.end(id, terms.modelHash, 'SECAGG_BOX_INVALID');
+    await sessions.end(id, terms.modelHash, 'SECAGG_TOO_FEW');
+    expect(await sessions.list()).toMatchObject([{ phase: 'ended', code: 'SECAGG_BOX_INVALID' }]);
   });
 
   test('lists attempts in order and forgets whole rounds', async () => {

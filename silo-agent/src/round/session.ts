@@ -20,6 +20,8 @@ interface SessionFile {
   /** Model state that the session is bound to, hex. */
   readonly modelHash: string;
   readonly phase: SiloState['phase'] | 'ended';
+  /** Why this silo gave the attempt up, a code of the catalogue; only once ended. */
+  readonly code?: string;
   /** `serializeSilo`, base64; absent once ended. */
   readonly state?: string;
 }
@@ -34,12 +36,13 @@ const SCHEMA: JsonSchema = {
     attempt: { type: 'integer', minimum: 1 },
     modelHash: { type: 'string', pattern: '^[0-9a-f]{64}$' },
     phase: { enum: ['advertised', 'shared', 'masked', 'confirmed', 'released', 'ended'] },
+    code: { type: 'string', pattern: '^[A-Z0-9_]{0,64}$' },
     state: { type: 'string' },
   },
 };
 
 /** What is known of one attempt without its terms. */
-export type SessionSummary = Pick<SessionFile, 'round' | 'attempt' | 'phase'>;
+export type SessionSummary = Pick<SessionFile, 'round' | 'attempt' | 'phase' | 'code'>;
 
 /**
  * Single-use states of one study's rounds, one file an attempt. `save` returns when the state
@@ -97,13 +100,20 @@ export class Sessions {
 
   /**
    * Marks an attempt that this silo leaves for good and forgets its secrets, so that a later message
-   * under the same session finds no keys. A released attempt stays as it is: that it was released is
-   * what forbids another attempt.
+   * under the same session finds no keys. The first `code` given stays: it is why. A released attempt
+   * stays as it is: that it was released is what forbids another attempt.
    */
-  async end(id: Pick<RoundId, 'round' | 'attempt'>, modelHash: string): Promise<void> {
+  async end(
+    id: Pick<RoundId, 'round' | 'attempt'>,
+    modelHash: string,
+    code: string,
+  ): Promise<void> {
     const { round, attempt } = id;
-    if ((await this.#read(id))?.phase === 'released') return;
-    await this.#write({ medley: 'session/v1', round, attempt, modelHash, phase: 'ended' });
+    const before = await this.#read(id);
+    if (before?.phase === 'released') return;
+    const kept = before?.code ?? code;
+    const phase = 'ended';
+    await this.#write({ medley: 'session/v1', round, attempt, modelHash, phase, code: kept });
     await this.dropVector(id);
   }
 
