@@ -47,7 +47,7 @@ class FakeConnection {
   }
 }
 
-const request = { agentVersion: 'test', protocolVersion: 1 };
+const request = { agentVersion: 'test', protocolVersion: 2 };
 const never = new AbortController().signal;
 
 describe('a link', () => {

@@ -241,14 +241,14 @@ export const RELAYS: readonly Attack[] = [
   {
     title: 'forged ciphertext relays: a box with one bit turned',
     step: 'mask',
-    code: 'SECAGG_BOX_INVALID',
+    code: 'SECAGG_SIGNATURE_INVALID',
     bend: (task) =>
       withBoxes(task, ([first, ...rest]) => [{ ...first!, box: turned(first!.box) }, ...rest]),
   },
   {
     title: 'forged ciphertext relays: two senders’ boxes exchanged',
     step: 'mask',
-    code: 'SECAGG_BOX_INVALID',
+    code: 'SECAGG_SIGNATURE_INVALID',
     bend: (task) =>
       withBoxes(task, ([a, b, ...rest]) => [
         { ...a!, box: b!.box },
@@ -259,7 +259,7 @@ export const RELAYS: readonly Attack[] = [
   {
     title: 'forged ciphertext relays: a box that was addressed to another silo',
     step: 'mask',
-    code: 'SECAGG_BOX_INVALID',
+    code: 'SECAGG_SIGNATURE_INVALID',
     bend: (task, fed) => {
       const others = stepOf(fed.task(2)!, 'mask').boxes;
       const foreign = others.find(({ from }) => from === 3)!;

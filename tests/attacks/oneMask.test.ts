@@ -74,7 +74,7 @@ describe('a hostile aggregator that replays', () => {
     expect(host.leaks()).toEqual([]);
   });
 
-  test('boxes of an earlier attempt: SECAGG_BOX_INVALID', async () => {
+  test('boxes of an earlier attempt: SECAGG_SIGNATURE_INVALID', async () => {
     await open();
     await host.reach('mask');
     const { boxes } = stepOf(host.federation.task(VICTIM)!, 'mask');
@@ -85,7 +85,7 @@ describe('a hostile aggregator that replays', () => {
       VICTIM,
       withBoxes(host.federation.task(VICTIM)!, () => boxes),
     );
-    expect(await host.answer(VICTIM, from)).toMatchObject({ code: 'SECAGG_BOX_INVALID' });
+    expect(await host.answer(VICTIM, from)).toMatchObject({ code: 'SECAGG_SIGNATURE_INVALID' });
     expect(host.steps(VICTIM, 2)).toEqual(['advertise', 'share']);
     expect(host.leaks()).toEqual([]);
   });

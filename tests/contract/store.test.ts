@@ -119,6 +119,21 @@ describe.each(Object.keys(stores))('the store on %s', (name) => {
     expect(await settings.get('approvals')).toBe('2');
   });
 
+  test('keeps who was excluded from a study, and why', async () => {
+    const { studies, silos, exclusions } = store.tables;
+    for (const name of ['birch', 'elm']) await silos.put(silo(name));
+    await studies.put(study('s'));
+    const row = { study: 's', silo: 'elm', round: 3, attempt: 1, code: 'SECAGG_BOX_INVALID' };
+    await exclusions.put({ ...row, atMs: 7 });
+    await exclusions.put({ ...row, silo: 'birch', atMs: 8 });
+    await exclusions.put({ ...row, atMs: 9 });
+    expect(await exclusions.of('s')).toEqual([
+      { ...row, silo: 'birch', atMs: 8 },
+      { ...row, atMs: 9 },
+    ]);
+    expect(await exclusions.of('t')).toEqual([]);
+  });
+
   test('keeps pauses and withdrawals', async () => {
     const { studies, silos, withdrawals } = store.tables;
     await silos.put(silo('alder'));

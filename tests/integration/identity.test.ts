@@ -127,7 +127,7 @@ describe('revocation', () => {
     const { certificatePem: certPem } = await door.renewCertificate(renewalOf(silo));
     const tls = { ...silo.tls, certPem, keyPem: nextKeyPem };
     const client = consortium.rounds(tls);
-    const assignments = client.attend({ agentVersion: 'test', protocolVersion: 1 });
+    const assignments = client.attend({ agentVersion: 'test', protocolVersion: 2 });
     const stream = assignments[Symbol.asyncIterator]();
     expect((await stream.next()).value).toMatchObject({ heartbeat: { leaseMs: 15_000 } });
     const { serials } = await revoke();

@@ -155,7 +155,7 @@ async function reached(
   const definition = SERVICES[service].definition();
   for (const [name, method] of Object.entries(definition)) {
     const key = name.charAt(0).toLowerCase() + name.slice(1);
-    const answer = client[key]!(method.requestStream ? [] : { protocolVersion: 1 });
+    const answer = client[key]!(method.requestStream ? [] : { protocolVersion: 2 });
     found.set(`${service}.${key}`, !TURNED_AWAY.test(await codeOf(answer)));
   }
   (client['close'] as () => void)();

@@ -157,7 +157,7 @@ describe('an agent that renews', () => {
 
   test('keeps its stream without a gap and its calls on the connection they began on', async () => {
     const link = new Link((await openConnection(home, systemClock)).client);
-    const request = { agentVersion: 'test', protocolVersion: 1 };
+    const request = { agentVersion: 'test', protocolVersion: 2 };
     const stop = new AbortController();
     const stream = link.attend(request)(stop.signal)[Symbol.asyncIterator]();
     expect((await stream.next()).value).toMatchObject({ heartbeat: {} });

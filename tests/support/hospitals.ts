@@ -206,8 +206,7 @@ export class Federation {
         return this.taskWith({ name: 'aborted', reasonCode: 'SECAGG_TOO_FEW', retried: true });
       case 'mask': {
         const { sharers, boxes } = next.delivery;
-        const plain = boxes.map(({ from, box }) => ({ from, box: Buffer.from(box) }));
-        return this.taskWith({ name: 'mask', sharers, boxes: plain });
+        return this.taskWith({ name: 'mask', sharers, boxes } as unknown as TaskStep);
       }
       default:
         // secagg's messages hold Uint8Array where the wire holds Buffer, which is one.
@@ -337,6 +336,7 @@ export class Federation {
         await take('mask', { kind: 'masked', header }, header);
         this.#vectors.set(String(index), unpackVector(this.#terms.layout, wire));
       },
+      complain: (_id, message) => take('complain', { kind: 'complaint', message }, message),
       confirm: (_id, message) => take('confirm', { kind: 'confirmation', message }, message),
       release: (_id, message) => take('release', { kind: 'release', message }, message),
       withdraw: async (_id, code) => void withdrawn.push(code),

@@ -24,6 +24,7 @@ import {
 } from '@medley/rpc';
 import {
   decodeAdvert,
+  decodeComplaint,
   decodeConfirmation,
   decodeMaskedHeader,
   decodeRelease,
@@ -44,7 +45,7 @@ import { MODEL, STUDY_BYTES } from './studyFile.ts';
 /** Something that a silo said, in the order in which it reached the aggregator. */
 export interface Heard {
   readonly silo: number;
-  readonly step: 'advertise' | 'share' | 'mask' | 'confirm' | 'release' | 'withdraw';
+  readonly step: 'advertise' | 'share' | 'mask' | 'complain' | 'confirm' | 'release' | 'withdraw';
   readonly attempt: number;
   /** Of a withdrawal. */
   readonly code?: string;
@@ -194,7 +195,7 @@ export class HostileAggregator {
         messages: grpcMessages(client),
         decisions: async (study, signal) =>
           (await client.getStudy({ study }, { signal })).signatures,
-        attend: (signal) => client.attend({ agentVersion: 'test', protocolVersion: 1 }, { signal }),
+        attend: (signal) => client.attend({ agentVersion: 'test', protocolVersion: 2 }, { signal }),
         work: honestWork(index),
         masker: threadMasker,
         clock: systemClock,
@@ -300,6 +301,10 @@ export class HostileAggregator {
           return messages(index).submit(id, decodeMaskedHeader(header), vector, signal);
         });
       },
+      complain: ({ key, complaint }, context) =>
+        take(context, 'complain', key, (index, id) =>
+          messages(index).complain(id, decodeComplaint(complaint), signal),
+        ),
       confirm: ({ key, confirmation }, context) => {
         const decoded = decodeConfirmation(confirmation);
         this.confirmations.push(decoded);

@@ -19,6 +19,8 @@ import {
   type CoordinatorState,
   type IdentitySigner,
   type SessionTerms,
+  type SharedSilo,
+  type SharesMessage,
   type SiloState,
   type VectorLayout,
 } from '@medley/secagg';
@@ -48,7 +50,7 @@ export const SMALL_LAYOUT: VectorLayout = [
 export function termsFor(n: number, overrides: Partial<SessionTerms> = {}): SessionTerms {
   const threshold = overrides.threshold ?? defaultThreshold(n);
   return {
-    protocolVersion: 1,
+    protocolVersion: 2,
     suite: 1,
     federation: 'test consortium',
     study: 'recurrence-5y',
@@ -90,6 +92,8 @@ export interface SessionOptions {
   /** Write and read every state after every step. */
   readonly restart?: boolean;
   readonly seed?: string;
+  /** What a silo sends in R1 in the place of its honest message. */
+  readonly lies?: ReadonlyMap<number, (state: SharedSilo) => SharesMessage>;
 }
 
 export class TestSession {
@@ -161,7 +165,8 @@ export class TestSession {
         return;
       }
       case 'share': {
-        const { state, message } = share(this.state(index), next.adverts, signer, rng);
+        const { state, message: honest } = share(this.state(index), next.adverts, signer, rng);
+        const message = this.#options.lies?.get(index)?.(state) ?? honest;
         store(state);
         this.coordinator = accept(terms, this.coordinator, { kind: 'shares', message });
         return;

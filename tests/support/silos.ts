@@ -13,6 +13,7 @@ import {
   type RosterEntry,
   type SessionTerms,
   type ShareDelivery,
+  type SharedSilo,
   type SiloState,
 } from '@medley/secagg';
 
@@ -45,7 +46,7 @@ export function testRoster(n: number): RosterEntry[] {
 export function testTerms(n: number, change: Partial<SessionTerms> = {}): SessionTerms {
   const threshold = Math.floor((2 * n) / 3) + 1;
   return {
-    protocolVersion: 1,
+    protocolVersion: 2,
     suite: 1,
     federation: 'test',
     study: 'study',
@@ -81,6 +82,12 @@ export class TestSilo {
     this.#rng = seededRng(
       `${terms.study} ${String(terms.round)} ${String(terms.attempt)} ${String(index)}`,
     );
+  }
+
+  /** Its state after R1. */
+  get shared(): SharedSilo {
+    if (this.#state?.phase !== 'shared') throw new Error('the silo is not in R1');
+    return this.#state;
   }
 
   advertise(): CoordinatorEvent & { kind: 'advert' } {

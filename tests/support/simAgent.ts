@@ -73,7 +73,7 @@ export class SimAgent {
   /** Attends until the stream ends. */
   async attend(client: Client<RoundsMethods>): Promise<void> {
     try {
-      const request = { agentVersion: 'sim', protocolVersion: 1 };
+      const request = { agentVersion: 'sim', protocolVersion: 2 };
       for await (const { round } of client.attend(request, { signal: this.#stop.signal })) {
         if (round && (await this.#take(client, round)) === 'leave') return;
       }

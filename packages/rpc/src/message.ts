@@ -18,6 +18,8 @@ export type * from './generated/medley/v1/CollectReply.ts';
 export type * from './generated/medley/v1/CollectRequest.ts';
 export type * from './generated/medley/v1/ConfirmRequest.ts';
 export type * from './generated/medley/v1/ConfirmStep.ts';
+export type * from './generated/medley/v1/ComplainRequest.ts';
+export type * from './generated/medley/v1/Complaint.ts';
 export type * from './generated/medley/v1/Confirmation.ts';
 export type * from './generated/medley/v1/CreateTokenReply.ts';
 export type * from './generated/medley/v1/CreateTokenRequest.ts';

@@ -87,6 +87,7 @@ const handlers: Handlers<RoundsMethods> = {
   confirm: refuse,
   release: refuse,
   withdraw: refuse,
+  complain: refuse,
   leaveStudy: refuse,
   signCharter: refuse,
   refuseCharter: refuse,

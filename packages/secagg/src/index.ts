@@ -35,11 +35,14 @@ export {
 export { deserializeCoordinator, serializeCoordinator } from './coordinator/stored.ts';
 export {
   counterMasks,
+  brokenSharers,
   planUnmask,
   removeMasks,
   type Blame,
   type UnmaskPlan,
 } from './coordinator/unmask.ts';
+export { evidenceOf } from './coordinator/evidence.ts';
+export { deserializeEvidence, judge, serializeEvidence, type Evidence } from './dispute/judge.ts';
 export { BOX_BYTES } from './crypto/boxes.ts';
 export { verifyIdentity, type IdentitySigner } from './crypto/keys.ts';
 export { threadMasker, type Masker } from './crypto/masker.ts';
@@ -58,6 +61,7 @@ export {
   defaultThreshold,
   layoutLength,
   quorum,
+  rosterEntry,
   sessionId,
   termsDocument,
   termsHash,
@@ -67,6 +71,7 @@ export {
   type VectorLayout,
 } from './session.ts';
 export { mask, maskWith, type MaskedVector } from './silo/mask.ts';
+export { complain } from './silo/complain.ts';
 export { confirm, release } from './silo/release.ts';
 export { advertise, share } from './silo/share.ts';
 export {
@@ -91,13 +96,16 @@ export { plainHash, setHash } from './wire/frame.ts';
 export {
   confirmationBytes,
   decodeAdvert,
+  decodeComplaint,
   decodeConfirmation,
   decodeMaskedHeader,
   decodeRelease,
   decodeShareDelivery,
   decodeSharesMessage,
   type Advert,
+  type Complaint,
   type Confirmation,
+  type DeliveredBox,
   type MaskedHeader,
   type Release,
   type ShareDelivery,

@@ -7,6 +7,7 @@ import { addInto } from './arithmetic/ring.ts';
 import { decodeSum, encodeVector, slotStep } from './arithmetic/quantize.ts';
 import { planUnmask, removeMasks } from './coordinator/unmask.ts';
 import { quorum, type SessionTerms } from './session.ts';
+import { deliverables } from './coordinator/phase.ts';
 import { mask } from './silo/mask.ts';
 import { deserializeSilo, serializeSilo } from './silo/stored.ts';
 
@@ -171,10 +172,9 @@ describe('a masked vector', () => {
     const { vectors } = silosFor(terms, 'untouched');
     const session = new TestSession({ terms, vectors }).runThrough('share');
     const before = vectors[0]!.slice();
-    const boxes = session.coordinator.shares.flatMap((message) =>
-      message.boxes.filter(({ to }) => to === 1).map(({ box }) => ({ from: message.silo, box })),
-    );
-    mask(session.state(1), { sharers: [1, 2, 3], boxes }, vectors[0]!, signerOf(1));
+    const next = deliverables(session.coordinator, 1);
+    if (next.step !== 'mask') throw new Error('no delivery');
+    mask(session.state(1), next.delivery, vectors[0]!, signerOf(1));
     expect(vectors[0]).toEqual(before);
   });
 });

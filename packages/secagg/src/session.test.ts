@@ -19,7 +19,7 @@ describe('checkTerms refuses', () => {
   const slot = good.layout[0]!;
   const entry = good.roster[0]!;
   const cases: [string, Partial<Record<keyof SessionTerms, unknown>>, string][] = [
-    ['another protocol version', { protocolVersion: 2 }, 'SECAGG_TERMS_VERSION'],
+    ['another protocol version', { protocolVersion: 1 }, 'SECAGG_TERMS_VERSION'],
     ['another suite', { suite: 0 }, 'SECAGG_TERMS_VERSION'],
     ['another ring', { ringBits: 64 }, 'SECAGG_TERMS_VERSION'],
     ['a model hash that is no hash', { modelHash: 'abc' }, 'SECAGG_TERMS_FIELD'],

@@ -31,7 +31,7 @@ export type VectorLayout = readonly Slot[];
  * charter; it never comes from the wire.
  */
 export interface SessionTerms {
-  readonly protocolVersion: 1;
+  readonly protocolVersion: 2;
   readonly suite: 1;
   readonly federation: string;
   readonly study: string;
@@ -157,10 +157,10 @@ export function rosterEntry(terms: SessionTerms, index: number): RosterEntry {
 export function checkTerms(terms: SessionTerms): void {
   // Widened: the literal types are only as good as the caller.
   const { protocolVersion, suite, ringBits }: Readonly<Record<string, unknown>> = { ...terms };
-  if (protocolVersion !== 1 || suite !== 1 || ringBits !== 32) {
+  if (protocolVersion !== 2 || suite !== 1 || ringBits !== 32) {
     throw new MedleyError(
       'SECAGG_TERMS_VERSION',
-      'only protocol version 1, suite 1, ring of 32 bits',
+      'only protocol version 2, suite 1, ring of 32 bits',
     );
   }
   checkFields(terms);

@@ -10,17 +10,12 @@ import { planUnmask, removeMasks } from './coordinator/unmask.ts';
 import { applyMask, deriveKey, pairMaskKey, selfMaskKey } from './crypto/masks.ts';
 import { makeReceipt, receiptToJson } from './receipt.ts';
 import { sessionId, termsDocument } from './session.ts';
-import { plainHash, seedCommitment, setHash } from './wire/frame.ts';
-import {
-  advertBytes,
-  confirmationBytes,
-  maskedBytes,
-  releaseBytes,
-  sharesBytes,
-} from './wire/messages.ts';
+import { signedShares } from './wire/boxTree.ts';
+import { plainHash, seedCommitment, setHash, shareHash } from './wire/frame.ts';
+import { advertBytes, confirmationBytes, maskedBytes, releaseBytes } from './wire/messages.ts';
 
 // vectors/README.md says when this file may be written anew.
-const FILE = new URL('../vectors/session-v1.json', import.meta.url);
+const FILE = new URL('../vectors/session-v2.json', import.meta.url);
 const REGENERATE = process.env['MEDLEY_REGENERATE_VECTORS'] === '1';
 
 function sessionVectors() {
@@ -43,7 +38,7 @@ function sessionVectors() {
     sid: toHex(sid),
     encoded: encoded.map((vector) => toHex(vectorBytes(vector))),
     adverts: coordinator.adverts.map((m) => toHex(advertBytes(sid, m))),
-    shares: coordinator.shares.map((m) => hash(sharesBytes(sid, m))),
+    shares: coordinator.shares.map((m) => hash(signedShares(sid, m))),
     masked: coordinator.headers.map(({ silo }) => toHex(vectorBytes(session.masked.get(silo)!))),
     headers: coordinator.headers.map((m) => toHex(maskedBytes(sid, m))),
     confirmations: coordinator.confirmations.map((m) => toHex(confirmationBytes(sid, m))),
@@ -67,6 +62,7 @@ function primitiveVectors() {
     mask: toHex(vectorBytes(mask)),
     setHash: toHex(setHash(sid, [1, 2, 200])),
     seedCommitment: toHex(seedCommitment(sid, 7, secret)),
+    shareHash: toHex(shareHash(sid, 'seed', { from: 7, to: 2 }, secret)),
     plainHash: toHex(plainHash(sid, 7, secret, vectorBytes(Uint32Array.of(1, 2)))),
     shares: splitSecret(secret, 2, [1, 2, 200], seededRng('shares')).map(({ share }) =>
       toHex(share),
@@ -78,7 +74,7 @@ describe('the wire', () => {
   const built = { primitives: primitiveVectors(), session: sessionVectors() };
   if (REGENERATE) writeFileSync(FILE, `${JSON.stringify(built, null, 2)}\n`);
 
-  test('has not changed since protocol version 1', () => {
+  test('has not changed since protocol version 2', () => {
     expect(existsSync(FILE)).toBe(true);
     const pinned: unknown = JSON.parse(readFileSync(FILE, 'utf8'));
     expect(JSON.parse(JSON.stringify(built))).toEqual(pinned);

@@ -51,7 +51,7 @@ describe('drafting a charter', () => {
     const charter = draftCharter(base);
     expect(charter.secureAggregation).toEqual({
       suite: 1,
-      protocolVersion: 1,
+      protocolVersion: 2,
       ringBits: 32,
       rotation: false,
       threshold: 4,

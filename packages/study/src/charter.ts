@@ -22,7 +22,7 @@ export interface Charter {
   readonly roster: readonly CharterMember[];
   readonly secureAggregation: {
     readonly suite: 1;
-    readonly protocolVersion: 1;
+    readonly protocolVersion: 2;
     /** Width of the ring that updates travel in. */
     readonly ringBits: 32 | 16 | 12;
     /** Whether updates are rotated before they are quantised (rotation.ts). */

@@ -43,7 +43,7 @@ export const CHARTER_SCHEMA: JsonSchema = {
     },
     secureAggregation: closed({
       suite: { const: 1 },
-      protocolVersion: { const: 1 },
+      protocolVersion: { const: 2 },
       ringBits: { enum: [32, 16, 12] },
       rotation: { type: 'boolean' },
       threshold: count(1, 200),

@@ -54,7 +54,7 @@ export function draftCharter(draft: CharterDraft): Charter {
     })),
     secureAggregation: {
       suite: 1,
-      protocolVersion: 1,
+      protocolVersion: 2,
       ringBits: wanted.ringBits,
       rotation: wanted.rotation,
       threshold,

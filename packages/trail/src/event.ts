@@ -144,7 +144,13 @@ export type TrailEvent =
   | (OfRound &
       Envelope<
         'round.blamed',
-        { readonly silo: string; readonly step: string; readonly code: string }
+        {
+          readonly silo: string;
+          readonly step: string;
+          readonly code: string;
+          /** `serializeEvidence` of secure aggregation, base64. */
+          readonly evidence?: string;
+        }
       >)
   | (OfRound &
       Envelope<

@@ -158,7 +158,16 @@ export const EVENT_SCHEMAS = {
     'round.blamed',
     'round',
     'A silo’s own signed message proves that it broke the protocol.',
-    closed('The fault.', { silo, step, code }),
+    closed(
+      'The fault.',
+      {
+        silo,
+        step,
+        code,
+        evidence: base64(8192, 'What convicts it, base64, where anybody can judge it alone.'),
+      },
+      ['evidence'],
+    ),
   ),
   'message.refused': event(
     'message.refused',

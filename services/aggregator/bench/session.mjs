@@ -29,7 +29,7 @@ export function pretendTerms(silos, size) {
     return { index: i + 1, silo: `silo-${i + 1}`, identityKey: new Uint8Array(der.subarray(-32)) };
   });
   const terms = {
-    protocolVersion: 1,
+    protocolVersion: 2,
     suite: 1,
     federation: 'bench',
     study: 'bench',

@@ -70,7 +70,7 @@ const studies: Handlers<RoundsMethods> = {
     return {};
   },
   ...{ attend: unused, advertise: unused, share: unused, submit: unused, confirm: unused },
-  ...{ release: unused, withdraw: unused },
+  ...{ release: unused, withdraw: unused, complain: unused },
   leaveStudy: ({ withdrawal }) => {
     if (withdrawal) left.push(withdrawal);
     return {};

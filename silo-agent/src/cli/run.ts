@@ -9,7 +9,7 @@ import { grpcMessages } from '../round/messages.ts';
 import { command, homeOf, type CommandContext, type SharedOptions } from './context.ts';
 
 /** Version of the round protocol that this agent speaks. */
-const PROTOCOL_VERSION = 1;
+const PROTOCOL_VERSION = 2;
 
 type Options = SharedOptions & { readonly log: string; readonly drainSeconds: number };
 

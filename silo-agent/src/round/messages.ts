@@ -9,6 +9,7 @@ import {
 } from '@medley/rpc';
 import {
   type Advert,
+  type Complaint,
   type Confirmation,
   type MaskedHeader,
   type Release,
@@ -29,6 +30,8 @@ export interface RoundMessages {
     wire: Uint8Array,
     signal: AbortSignal,
   ): Promise<void>;
+  /** In the place of `submit`. */
+  complain(id: RoundId, complaint: Complaint, signal: AbortSignal): Promise<void>;
   confirm(id: RoundId, confirmation: Confirmation, signal: AbortSignal): Promise<void>;
   release(id: RoundId, release: Release, signal: AbortSignal): Promise<void>;
   /** Says that this silo leaves the attempt, and with which code. */
@@ -44,11 +47,17 @@ export function grpcMessages(client: Client<RoundsMethods>): RoundMessages {
       await client.advertise({ key, advert }, { signal });
     },
     share: async (key, shares, signal) => {
-      const { silo, boxes, seedCommitment, signature } = shares;
-      await client.share({ key, silo, boxes: [...boxes], seedCommitment, signature }, { signal });
+      const { silo, boxes, seedCommitment, ownSeedHash, signature } = shares;
+      await client.share(
+        { key, silo, boxes: [...boxes], seedCommitment, ownSeedHash, signature },
+        { signal },
+      );
     },
     submit: async (key, header, wire, signal) => {
       await client.submit(submission(key, header, wire), { signal });
+    },
+    complain: async (key, complaint, signal) => {
+      await client.complain({ key, complaint }, { signal });
     },
     confirm: async (key, confirmation, signal) => {
       await client.confirm({ key, confirmation }, { signal });

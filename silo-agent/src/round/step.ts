@@ -1,13 +1,16 @@
 import { equalBytes, MedleyError, sha256, toHex } from '@medley/kit';
 import {
   advertise,
+  complain,
   confirm,
   encodeVector,
   maskWith,
   release,
+  rosterEntry,
   share,
   type MaskedHeader,
   type SessionTerms,
+  type ShareDelivery,
   type SharedSilo,
   type SiloState,
 } from '@medley/secagg';
@@ -104,6 +107,8 @@ async function maskVector(
   { sharers, boxes }: StepOf<'mask'>,
 ): Promise<{ readonly header: MaskedHeader; readonly wire: Uint8Array }> {
   const { parts, seat, task, terms } = context;
+  // Before the work, which may take long, and which the attempt would not survive.
+  await checkBoxes(context, state, { sharers, boxes });
   const values = await localValues(context);
   const encoded = encodeVector(terms.layout, values, parts.rng);
   const done = await maskWith(parts.masker, state, { sharers, boxes }, encoded, parts.identity);
@@ -111,6 +116,27 @@ async function maskVector(
   await seat.sessions.saveVector(task.id, done.wire);
   await seat.sessions.save(done.state);
   return { header: done.message, wire: done.wire };
+}
+
+/**
+ * Complains where a box does not hold what its sender signed for, and leaves the attempt: its keys go
+ * off the disk before the key that the complaint gives away leaves. Throws SECAGG_BOX_INVALID.
+ */
+async function checkBoxes(
+  { parts, seat, task, terms, signal, deliver }: StepContext,
+  state: SharedSilo,
+  delivery: ShareDelivery,
+): Promise<void> {
+  const complaint = complain(state, delivery, parts.identity, parts.rng);
+  if (complaint === undefined) return;
+  const { about } = complaint;
+  const code = 'SECAGG_BOX_INVALID';
+  await seat.sessions.end(task.id, terms.modelHash, code);
+  const { silo } = rosterEntry(terms, about);
+  const { study, round, attempt } = task.id;
+  parts.logger.warn('complaint about a silo', { study, round, attempt, silo, code });
+  await deliver(() => parts.messages.complain(task.id, complaint, signal));
+  throw new MedleyError(code, `box of silo ${about} for silo ${state.me}`);
 }
 
 async function keptVector({ seat, task }: StepContext, header: MaskedHeader): Promise<Uint8Array> {

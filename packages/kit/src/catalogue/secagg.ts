@@ -158,6 +158,21 @@ export const SECAGG = {
     sentence: 'An encrypted share does not open.',
     remedy: 'Let the round be tried again; report the named silo if it happens again.',
   },
+  SECAGG_COMPLAINT_FALSE: {
+    grpc: 'INVALID_ARGUMENT',
+    http: 400,
+    exit: EXIT.integrity,
+    sentence: 'A silo complained about shares that are sound.',
+    remedy: 'Ask the silo that complained to update its agent; suspend it if it happens again.',
+  },
+  SECAGG_SHARES_BROKEN: {
+    grpc: 'ABORTED',
+    http: 409,
+    exit: EXIT.integrity,
+    sentence: 'A silo shared a secret in pieces that do not give back what it committed to.',
+    remedy:
+      'Ask the named silo to update its agent; it takes no further part in the study, which goes on without it.',
+  },
   SECAGG_SHARERS_INVALID: {
     grpc: 'INVALID_ARGUMENT',
     http: 400,

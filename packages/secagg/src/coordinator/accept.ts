@@ -1,11 +1,15 @@
 import { MedleyError, equalBytes } from '@medley/kit';
 import { rosterEntry, type SessionTerms } from '../session.ts';
 import { checkConfirmation } from '../wire/confirmations.ts';
-import { setHash } from '../wire/frame.ts';
+import { judge } from '../dispute/judge.ts';
+import { signedShares } from '../wire/boxTree.ts';
+import { setHash, shareHash, type SecretKind } from '../wire/frame.ts';
 import {
   advertBytes,
+  complaintBytes,
   confirmationBytes,
   decodeAdvert,
+  decodeComplaint,
   decodeConfirmation,
   decodeMaskedHeader,
   decodeRelease,
@@ -13,15 +17,17 @@ import {
   maskedBytes,
   releaseBytes,
   sameMessage,
-  sharesBytes,
   type Advert,
+  type Complaint,
   type Confirmation,
   type MaskedHeader,
   type Release,
+  type ShareOf,
   type SharesMessage,
 } from '../wire/messages.ts';
 import { checkAdvert, checkDistinct, checkSignature } from '../wire/signing.ts';
 import { isFieldElement } from '../arithmetic/shamir.ts';
+import { committedHash, evidenceOf } from './evidence.ts';
 import {
   checkSession,
   sharersOf,
@@ -36,6 +42,8 @@ export type CoordinatorEvent =
   | { readonly kind: 'shares'; readonly message: SharesMessage }
   /** The vector must be stored, and its SHA-256 compared with the header's, before this event. */
   | { readonly kind: 'masked'; readonly header: MaskedHeader }
+  /** In the place of a vector. */
+  | { readonly kind: 'complaint'; readonly message: Complaint }
   | { readonly kind: 'confirmation'; readonly message: Confirmation }
   | { readonly kind: 'release'; readonly message: Release };
 
@@ -56,7 +64,8 @@ const ORDER: readonly CoordinatorPhase[] = [
  * Throws SECAGG_SESSION_MISMATCH, SECAGG_MESSAGE_MALFORMED, SECAGG_SILO_UNKNOWN, SECAGG_LATE,
  * SECAGG_OUT_OF_ORDER, SECAGG_SILO_ABSENT (was not in the step before), SECAGG_SIGNATURE_INVALID,
  * SECAGG_CONFLICT (another message was accepted), and by kind SECAGG_KEY_WEAK, SECAGG_KEY_REUSED,
- * SECAGG_SHARERS_INVALID, SECAGG_EQUIVOCATION, SECAGG_RELEASE_INVALID.
+ * SECAGG_SHARERS_INVALID, SECAGG_EQUIVOCATION, SECAGG_RELEASE_INVALID, SECAGG_COMPLAINT_FALSE. A
+ * complaint that holds ends the session: it is `aborted`, and nothing has been learned.
  */
 export function accept(
   terms: SessionTerms,
@@ -71,6 +80,8 @@ export function accept(
       return acceptShares(terms, state, decodeSharesMessage(event.message));
     case 'masked':
       return acceptMasked(terms, state, decodeMaskedHeader(event.header));
+    case 'complaint':
+      return acceptComplaint(terms, state, decodeComplaint(event.message));
     case 'confirmation':
       return acceptConfirmation(terms, state, decodeConfirmation(event.message));
     case 'release':
@@ -147,7 +158,7 @@ function acceptShares(
     phase: 'share',
     accepted: state.shares,
     eligible: advertisers,
-    bytes: (shares) => sharesBytes(state.sid, shares),
+    bytes: (shares) => signedShares(state.sid, shares),
     check: ({ silo, boxes }) => {
       const others = advertisers.filter((other) => other !== silo);
       if (
@@ -186,6 +197,32 @@ function acceptMasked(
   return headers === undefined ? state : { ...state, headers };
 }
 
+function acceptComplaint(
+  terms: SessionTerms,
+  state: CoordinatorState,
+  message: Complaint,
+): CoordinatorState {
+  const { sid, headers } = state;
+  const entrance: Entrance<Complaint> = {
+    phase: 'mask',
+    accepted: state.complaints,
+    eligible: sharersOf(state),
+    bytes: (complaint) => complaintBytes(sid, complaint),
+    check: (complaint) => {
+      if (headers.some(({ silo }) => silo === complaint.silo)) {
+        throw new MedleyError('SECAGG_CONFLICT', `silo ${complaint.silo} has masked its vector`);
+      }
+      judge({ terms, sid }, evidenceOf(state, complaint));
+    },
+  };
+  const complaints = enter(terms, state, entrance, message);
+  if (complaints === undefined) return state;
+  // The secrets of the accused cannot be counted on for the sum, and nobody has released a share yet.
+  const reason = `silo ${message.about} sent silo ${message.silo} a box that does not open`;
+  const abort = { code: 'SECAGG_BOX_INVALID', phase: 'mask', reason } as const;
+  return { ...state, complaints, phase: 'aborted', abort };
+}
+
 function acceptConfirmation(
   terms: SessionTerms,
   state: CoordinatorState,
@@ -209,8 +246,14 @@ function acceptRelease(
   state: CoordinatorState,
   message: Release,
 ): CoordinatorState {
+  const { sid } = state;
   const survivors = survivorsOf(state);
   const dropped = sharersOf(state).filter((silo) => !survivors.includes(silo));
+  const isCommitted = (kind: SecretKind, to: number, { of, share }: ShareOf): boolean => {
+    const committed = committedHash(state, kind, { from: of, to });
+    const address = { from: of, to };
+    return committed !== undefined && equalBytes(committed, shareHash(sid, kind, address, share));
+  };
   const entrance: Entrance<Release> = {
     phase: 'release',
     accepted: state.releases,
@@ -226,6 +269,9 @@ function acceptRelease(
           keyShares.map(({ of }) => of),
           dropped,
         ) &&
+        // Before it masked, the silo compared its shares with these hashes or complained.
+        seedShares.every((entry) => isCommitted('seed', silo, entry)) &&
+        keyShares.every((entry) => isCommitted('key', silo, entry)) &&
         [...seedShares, ...keyShares].every(({ share }) => isFieldElement(share));
       if (!right)
         throw new MedleyError('SECAGG_RELEASE_INVALID', `shares released by silo ${silo}`);

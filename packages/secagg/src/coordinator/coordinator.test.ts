@@ -7,20 +7,22 @@ import {
   termsFor,
   type Step,
 } from '../../../../tests/support/secagg.ts';
+import { withForeignSecrets } from '../../../../tests/support/hostileShares.ts';
+import { signedShares } from '../wire/boxTree.ts';
 import { setHash } from '../wire/frame.ts';
 import {
   advertBytes,
   confirmationBytes,
   maskedBytes,
   releaseBytes,
-  sharesBytes,
   type Release,
 } from '../wire/messages.ts';
+import type { SharedSilo } from '../silo/state.ts';
 import { accept, type CoordinatorEvent } from './accept.ts';
 import { awaitedSilos, closePhase, deliverables, isPhaseFull } from './phase.ts';
 import { openCoordinator, sharersOf, survivorsOf, type CoordinatorState } from './state.ts';
 import { deserializeCoordinator, serializeCoordinator } from './stored.ts';
-import { planUnmask, removeMasks } from './unmask.ts';
+import { brokenSharers, planUnmask, removeMasks } from './unmask.ts';
 
 const terms = termsFor(5);
 const vectors = terms.roster.map((_, i) => new Uint32Array(10).fill(i + 1));
@@ -153,7 +155,7 @@ describe('accept', () => {
     const { coordinator } = delivered('share');
     const shares = coordinator.shares[1]!;
     const unsigned = { ...shares, boxes: shares.boxes.slice(1) };
-    const signature = signerOf(2).sign(sharesBytes(coordinator.sid, unsigned));
+    const signature = signerOf(2).sign(signedShares(coordinator.sid, unsigned));
     const event = { kind: 'shares', message: { ...unsigned, signature } } as const;
     expect(refusal(without(coordinator, 2), event)).toBe('SECAGG_SHARERS_INVALID');
   });
@@ -191,7 +193,7 @@ describe('accept', () => {
     expect(refusal(coordinator, outside)).toBe('SECAGG_SILO_ABSENT');
   });
 
-  test('refuses a release with both shares of one silo, with one missing, or with no field element', () => {
+  test('refuses a release with both shares of one silo, with one missing or another one', () => {
     const { coordinator } = delivered('release', [5, 5, 5, 5, 2]);
     const { sid } = coordinator;
     const good = coordinator.releases[1]!;
@@ -206,6 +208,9 @@ describe('accept', () => {
       { seedShares: good.seedShares.slice(1) },
       { keyShares: [] },
       { keyShares: [{ of: 5, share: new Uint8Array(32).fill(0xff) }] },
+      { seedShares: good.seedShares.map((entry, i) => (i === 2 ? { ...entry, share } : entry)) },
+      { seedShares: good.seedShares.map((entry, i) => (i === 1 ? { ...entry, share } : entry)) },
+      { keyShares: [{ of: 5, share }] },
     ];
     for (const change of cases) {
       const event = { kind: 'release', message: signed(change) } as const;
@@ -260,66 +265,51 @@ describe('closing a phase', () => {
   });
 });
 
-describe('unmasking with wrong shares', () => {
-  const seven = termsFor(7);
-  const inputs = seven.roster.map((_, i) => new Uint32Array(10).fill(i + 1));
-  const stepsTaken = [5, 5, 5, 5, 5, 5, 2];
-  const session = new TestSession({ terms: seven, vectors: inputs, stepsTaken }).runThrough(
-    'release',
-  );
-  const plainSum = new Uint32Array(10).fill(21);
-
-  /** The releases with the shares that `liars` sent replaced by a neighbour's. */
-  function lying(liars: readonly number[], of: readonly number[]): CoordinatorState {
-    const releases = session.coordinator.releases.map((release) => {
-      if (!liars.includes(release.silo)) return release;
-      const other = session.coordinator.releases[release.silo % 6]!;
-      const swap = (name: 'seedShares' | 'keyShares') =>
-        release[name].map((entry, i) => (of.includes(entry.of) ? other[name][i]! : entry));
-      return { ...release, seedShares: swap('seedShares'), keyShares: swap('keyShares') };
-    });
-    return { ...session.coordinator, releases };
+describe('unmasking when a silo shared another secret than it committed to', () => {
+  /** Silo 2 lies in R1; the others take all five steps, silo 2 as many as given. */
+  function withLiar(steps: number): TestSession {
+    const stepsTaken = [5, steps, 5, 5, 5, 5, 5];
+    const seven = termsFor(7);
+    const inputs = seven.roster.map((_, i) => new Uint32Array(10).fill(i + 1));
+    const lies = new Map([[2, (state: SharedSilo) => withForeignSecrets(state, signerOf(2))]]);
+    const options = { terms: seven, vectors: inputs, stepsTaken, lies };
+    return new TestSession(options).runThrough('release');
   }
 
-  test('blames the silo of a wrong seed share and recovers through other helpers', () => {
-    const plan = planUnmask(seven, lying([2], [3]));
-    expect(plan.blamed).toEqual([{ silo: 2, reason: 'wrong share of the seed of silo 3' }]);
-    const sum = session.maskedSum();
-    removeMasks(sum, plan);
-    expect(sum).toEqual(plainSum);
-  });
-
-  test('blames the silo of a wrong key share of a dropped silo', () => {
-    const plan = planUnmask(seven, lying([4], [7]));
-    expect(plan.blamed).toEqual([{ silo: 4, reason: 'wrong share of the key of silo 7' }]);
-    const sum = session.maskedSum();
-    removeMasks(sum, plan);
-    expect(sum).toEqual(plainSum);
-  });
-
-  test('turns to the others first once a silo was caught', () => {
-    const plan = planUnmask(seven, lying([1], [1, 2, 3, 4, 5, 6, 7]));
-    expect(plan.blamed).toEqual([{ silo: 1, reason: 'wrong share of the seed of silo 1' }]);
-  });
-
-  test('gives up, naming the secret, when too few right shares are left', () => {
-    const act = () => planUnmask(seven, lying([1, 3], [2]));
+  test.each([
+    ['its seed, and stays', 5, 'seed of silo 2'],
+    ['its mask key, and is lost', 2, 'key of silo 2'],
+  ])('names the silo that lied about %s, and nobody else', (_title, steps, what) => {
+    const { coordinator, terms: seven } = withLiar(steps);
+    expect(coordinator.phase).toBe('complete');
+    const act = () => planUnmask(seven, coordinator);
     expect(codeOf(act)).toBe('SECAGG_UNMASK_FAILED');
-    expect(act).toThrow('seed of silo 2');
+    expect(act).toThrow(what);
+    expect(brokenSharers(seven, coordinator)).toEqual([2]);
   });
 
-  test('steps around two wrong shares that are no neighbours', () => {
+  test('names nobody in an honest session', () => {
+    const { coordinator } = new TestSession({ terms, vectors }).runThrough('release');
+    expect(brokenSharers(terms, coordinator)).toEqual([]);
+  });
+
+  test('saves the round where enough shares fit together, and blames the sharer', () => {
     const many = termsFor(9, { threshold: 5, minSurvivors: 5 });
     const ones = many.roster.map(() => new Uint32Array(10).fill(1));
     const nine = new TestSession({ terms: many, vectors: ones }).runThrough('release');
-    const { releases } = nine.coordinator;
-    const wrong = releases.map((release, i) =>
-      [0, 4].includes(i)
-        ? { ...release, seedShares: releases[8 - i + (i === 4 ? 1 : 0)]!.seedShares }
+    // The shares of silo 3's seed for silos 1 and 5 are wrong, as it signed for them.
+    const releases = nine.coordinator.releases.map((release) =>
+      release.silo === 1 || release.silo === 5
+        ? {
+            ...release,
+            seedShares: release.seedShares.map((entry, i) =>
+              entry.of === 3 ? { ...entry, share: release.seedShares[i + 1]!.share } : entry,
+            ),
+          }
         : release,
     );
-    const plan = planUnmask(many, { ...nine.coordinator, releases: wrong });
-    expect(plan.blamed.map(({ silo }) => silo)).toEqual([1, 5]);
+    const plan = planUnmask(many, { ...nine.coordinator, releases });
+    expect(plan.blamed.map(({ silo }) => silo)).toEqual([3]);
     const sum = nine.maskedSum();
     removeMasks(sum, plan);
     expect(sum).toEqual(new Uint32Array(10).fill(9));

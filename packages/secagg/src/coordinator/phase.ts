@@ -1,4 +1,5 @@
 import { quorum, type SessionTerms } from '../session.ts';
+import { deliveredTo } from '../wire/boxTree.ts';
 import type { Advert, Confirmation, ShareDelivery } from '../wire/messages.ts';
 import {
   checkSession,
@@ -123,8 +124,6 @@ export function deliverables(state: CoordinatorState, silo: number): Deliverable
 }
 
 function deliveryFor(state: CoordinatorState, silo: number): ShareDelivery {
-  const boxes = state.shares.flatMap((message) =>
-    message.boxes.flatMap(({ to, box }) => (to === silo ? [{ from: message.silo, box }] : [])),
-  );
+  const boxes = state.shares.flatMap((message) => deliveredTo(state.sid, message, silo) ?? []);
   return { sharers: sharersOf(state), boxes };
 }

@@ -2,6 +2,7 @@ import { MedleyError, equalBytes, type ErrorCode } from '@medley/kit';
 import { checkTerms, sessionId, type SessionTerms } from '../session.ts';
 import type {
   Advert,
+  Complaint,
   Confirmation,
   MaskedHeader,
   Release,
@@ -26,6 +27,7 @@ export interface Abort {
  *
  *     advertise → share → mask → confirm → release → complete        (closePhase)
  *         └─────────┴───────┴───────┴─────────┴────→ aborted         (closePhase, too few)
+ *                           └──────────────────────→ aborted         (accept, a complaint that holds)
  *
  * {@link accept} adds messages of the present phase only; {@link closePhase} fixes the set of those
  * who delivered and moves on. Values are never changed in place; nothing here is secret from the
@@ -37,6 +39,8 @@ export interface CoordinatorState {
   readonly adverts: readonly Advert[];
   readonly shares: readonly SharesMessage[];
   readonly headers: readonly MaskedHeader[];
+  /** Upheld; one ends the session. */
+  readonly complaints: readonly Complaint[];
   readonly confirmations: readonly Confirmation[];
   readonly releases: readonly Release[];
   readonly abort: Abort | null;
@@ -51,6 +55,7 @@ export function openCoordinator(terms: SessionTerms): CoordinatorState {
     adverts: [],
     shares: [],
     headers: [],
+    complaints: [],
     confirmations: [],
     releases: [],
     abort: null,

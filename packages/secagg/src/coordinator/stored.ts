@@ -4,6 +4,7 @@ import { bytesOf, listOf, recordOf } from '../wire/fields.ts';
 import { fromJsonBytes, toJsonBytes } from '../wire/json.ts';
 import {
   decodeAdvert,
+  decodeComplaint,
   decodeConfirmation,
   decodeMaskedHeader,
   decodeRelease,
@@ -47,6 +48,7 @@ function decodeState(bytes: Uint8Array): CoordinatorState {
       adverts: listOf(fields['adverts'], 'adverts', decodeAdvert),
       shares: listOf(fields['shares'], 'shares', decodeSharesMessage),
       headers: listOf(fields['headers'], 'headers', decodeMaskedHeader),
+      complaints: listOf(fields['complaints'], 'complaints', decodeComplaint),
       confirmations: listOf(fields['confirmations'], 'confirmations', decodeConfirmation),
       releases: listOf(fields['releases'], 'releases', decodeRelease),
       abort: fields['abort'] === null ? null : abortOf(fields['abort']),

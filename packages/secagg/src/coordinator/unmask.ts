@@ -1,12 +1,12 @@
-import { MedleyError, equalBytes } from '@medley/kit';
+import { MedleyError, equalBytes, isMedleyError } from '@medley/kit';
 import { x25519Agreement, x25519Public } from '../crypto/keys.ts';
 import { applyMasks, pairMaskKey, pairSign, selfMaskKey, type Mask } from '../crypto/masks.ts';
 import type { SessionTerms } from '../session.ts';
-import { seedCommitment } from '../wire/frame.ts';
+import { seedCommitment, type SecretKind } from '../wire/frame.ts';
 import { recoverSecret, rememberedCoefficients, type Helper } from './recover.ts';
 import { checkSession, sharersOf, survivorsOf, type CoordinatorState } from './state.ts';
 
-/** The masks that stand in the sum of the survivors' vectors, and who sent wrong shares of them. */
+/** The masks that stand in the sum of the survivors' vectors, and who shared them wrongly. */
 export interface UnmaskPlan {
   /** Key of the self mask of each member of U2, by index; each was added once. */
   readonly seedKeys: ReadonlyMap<number, Uint8Array>;
@@ -15,7 +15,7 @@ export interface UnmaskPlan {
   readonly blamed: readonly Blame[];
 }
 
-/** A silo whose released share does not fit what the sharer committed to. */
+/** A silo that shared a secret in pieces that do not give back what it committed to. */
 export interface Blame {
   readonly silo: number;
   readonly reason: string;
@@ -24,11 +24,12 @@ export interface Blame {
 /**
  * Reconstructs b_v of every survivor and s_v of every dropped sharer from the releases of a
  * `complete` session. Each secret is checked against what its owner committed to in R1 (b) or
- * advertised in R0 (s); when it does not fit, other sets of helpers are tried and the helpers whose
- * shares do not lie on the right polynomial are blamed.
+ * advertised in R0 (s). Every released share has the hash that the owner signed ({@link accept}), so
+ * where they do not fit together the owner is blamed, and no helper can be. Other sets of helpers are
+ * tried all the same: the round may be saved.
  *
  * Throws SECAGG_OUT_OF_ORDER before `complete`, SECAGG_SESSION_MISMATCH, SECAGG_UNMASK_FAILED naming
- * the silo whose secret no set of helpers gives back.
+ * the silo whose secret no set of helpers gives back ({@link brokenSharers} lists all of them).
  */
 export function planUnmask(terms: SessionTerms, state: CoordinatorState): UnmaskPlan {
   checkSession(terms, state);
@@ -55,7 +56,24 @@ export function planUnmask(terms: SessionTerms, state: CoordinatorState): Unmask
   return { seedKeys, pairMasks, blamed };
 }
 
-type SecretKind = 'seed' | 'key';
+/**
+ * The silos whose secrets the releases of a `complete` session do not give back, ascending: each of them
+ * signed for shares that are not of the secret that it committed to. Throws as {@link planUnmask}.
+ */
+export function brokenSharers(terms: SessionTerms, state: CoordinatorState): readonly number[] {
+  checkSession(terms, state);
+  const survivors = survivorsOf(state);
+  const recover = secretRecovery(terms, state, []);
+  return sharersOf(state).filter((silo) => {
+    try {
+      recover(survivors.includes(silo) ? 'seed' : 'key', silo);
+      return false;
+    } catch (caught) {
+      if (isMedleyError(caught) && caught.code === 'SECAGG_UNMASK_FAILED') return true;
+      throw caught;
+    }
+  });
+}
 
 function secretRecovery(
   terms: SessionTerms,
@@ -69,10 +87,7 @@ function secretRecovery(
       const entry = list.find(({ of }) => of === silo);
       return entry === undefined ? [] : [{ index: release.silo, share: entry.share }];
     });
-    // Those who were wrong before come last, so that the first try succeeds again.
-    const trusted = helpers.filter(({ index }) => !blamed.some((blame) => blame.silo === index));
-    const doubted = helpers.filter(({ index }) => blamed.some((blame) => blame.silo === index));
-    const found = recoverSecret([...trusted, ...doubted], terms.threshold, coefficients, (secret) =>
+    const found = recoverSecret(helpers, terms.threshold, coefficients, (secret) =>
       fits(state, kind, silo, secret),
     );
     if (found === undefined) {
@@ -81,8 +96,8 @@ function secretRecovery(
         `no ${terms.threshold} of ${helpers.length} helpers give back the ${kind} of silo ${silo}`,
       );
     }
-    for (const index of found.wrong) {
-      blamed.push({ silo: index, reason: `wrong share of the ${kind} of silo ${silo}` });
+    if (found.wrong.length > 0) {
+      blamed.push({ silo, reason: `shared its ${kind} in pieces that do not fit together` });
     }
     return found.secret;
   };

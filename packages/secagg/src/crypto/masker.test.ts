@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { seededRng } from '@medley/kit';
 import { TestSession, codeOf, signerOf, termsFor } from '../../../../tests/support/secagg.ts';
+import { deliverables } from '../coordinator/phase.ts';
 import { mask, maskWith } from '../silo/mask.ts';
 import { threadMasker } from './masker.ts';
 import { applyMasks, type Mask } from './masks.ts';
@@ -37,10 +38,9 @@ describe.each([
     const terms = termsFor(4);
     const vectors = terms.roster.map(() => new Uint32Array(10).fill(1));
     const session = new TestSession({ terms, vectors }).runThrough('share');
-    const boxes = session.coordinator.shares.flatMap((message) =>
-      message.boxes.filter(({ to }) => to === 2).map(({ box }) => ({ from: message.silo, box })),
-    );
-    const delivery = { sharers: [1, 2, 3, 4], boxes };
+    const next = deliverables(session.coordinator, 2);
+    if (next.step !== 'mask') throw new Error('no delivery');
+    const { delivery } = next;
     const state = session.state(2);
     const here = mask(state, delivery, vectors[1]!, signerOf(2));
     const there = await maskWith(masker, state, delivery, vectors[1]!, signerOf(2));

@@ -1,15 +1,18 @@
 import { MedleyError, equalBytes, sha256 } from '@medley/kit';
 import { vectorBytes } from '../arithmetic/ring.ts';
-import { openBox } from '../crypto/boxes.ts';
+import type { SharePair } from '../crypto/boxes.ts';
 import { x25519Agreement, type IdentitySigner } from '../crypto/keys.ts';
 import type { Masker } from '../crypto/masker.ts';
 import { applyMasks, pairMaskKey, pairSign, selfMaskKey, type Mask } from '../crypto/masks.ts';
 import { layoutLength, quorum } from '../session.ts';
+import { openDelivered } from '../dispute/judge.ts';
+import { checkDelivered } from '../wire/boxTree.ts';
 import { plainHash, setHash } from '../wire/frame.ts';
 import {
   decodeShareDelivery,
   deliveryBytes,
   maskedBytes,
+  type Advert,
   type MaskedHeader,
   type ShareDelivery,
 } from '../wire/messages.ts';
@@ -33,8 +36,9 @@ export interface MaskedVector {
  *
  * Throws SECAGG_LENGTH, SECAGG_MESSAGE_MALFORMED, SECAGG_SHARERS_INVALID (this silo missing, a silo
  * that did not advertise, boxes that are not U1 without this silo), SECAGG_TOO_FEW,
- * SECAGG_BOX_INVALID naming the sender, SECAGG_OUT_OF_ORDER; SECAGG_EQUIVOCATION for another
- * delivery than the first time.
+ * SECAGG_SIGNATURE_INVALID for a box that its sender did not sign, SECAGG_BOX_INVALID naming the sender
+ * of one that does not hold what was signed ({@link complain} says so with a proof),
+ * SECAGG_OUT_OF_ORDER; SECAGG_EQUIVOCATION for another delivery than the first time.
  */
 export function mask(
   state: SiloState,
@@ -96,7 +100,7 @@ function prepareMask(
   }
   checkDelivery(state, decoded);
   const { sharers } = decoded;
-  const shares = openShares(state, decoded);
+  const shares = sharesOf(state, openBoxes(state, decoded));
   const { terms, sid, me, maskPrivate, seed, auditSalt, adverts } = state;
   return {
     masks: masksOf(state, sharers),
@@ -128,7 +132,22 @@ function checkRepeat(state: MaskedSilo, deliveryHash: Uint8Array, commitment: Ui
   }
 }
 
-function checkDelivery({ terms, me, adverts }: SharedSilo, delivery: ShareDelivery): void {
+/**
+ * Every box that is addressed to this silo, opened and compared with what its sender committed to, or
+ * the first that does not hold, named by its sender. Throws as {@link mask} does where the fault is the
+ * aggregator's: SECAGG_SHARERS_INVALID, SECAGG_TOO_FEW, SECAGG_SIGNATURE_INVALID.
+ */
+export function inspectDelivery(
+  state: SharedSilo,
+  delivery: ShareDelivery,
+): { readonly faulty: number | undefined } {
+  const decoded = decodeShareDelivery(delivery);
+  checkDelivery(state, decoded);
+  return { faulty: openBoxes(state, decoded).find(({ pair }) => pair === undefined)?.of };
+}
+
+function checkDelivery(state: SharedSilo, delivery: ShareDelivery): void {
+  const { terms, sid, me, adverts } = state;
   const { sharers, boxes } = delivery;
   const fault = (what: string) => new MedleyError('SECAGG_SHARERS_INVALID', what);
   if (!sharers.includes(me)) throw fault(`silo ${me} itself is missing`);
@@ -141,18 +160,47 @@ function checkDelivery({ terms, me, adverts }: SharedSilo, delivery: ShareDelive
   if (sharers.length < quorum(terms)) {
     throw new MedleyError('SECAGG_TOO_FEW', `${sharers.length} sharers of ${quorum(terms)} needed`);
   }
+  for (const delivered of boxes) {
+    checkDelivered({ terms, sid }, delivered, placeOf(adverts, delivered.from, me));
+  }
 }
 
-function openShares(
-  state: SharedSilo,
-  delivery: ShareDelivery,
-): Pick<MaskedSilo, 'seedShares' | 'keyShares'> {
+/** Where the box of silo `from` for silo `to` stands among those of its sender. */
+export function placeOf(
+  adverts: readonly Pick<Advert, 'silo'>[],
+  from: number,
+  to: number,
+): { readonly to: number; readonly at: number; readonly count: number } {
+  const addressees = adverts.map(({ silo }) => silo).filter((silo) => silo !== from);
+  return { to, at: addressees.indexOf(to), count: addressees.length };
+}
+
+interface OpenedBox {
+  /** Whose secrets the shares are of. */
+  readonly of: number;
+  /** Undefined where the box does not hold what its sender committed to. */
+  readonly pair: SharePair | undefined;
+}
+
+function openBoxes(state: SharedSilo, delivery: ShareDelivery): readonly OpenedBox[] {
   const { sid, me } = state;
   const agree = x25519Agreement(state.channelPrivate);
-  const opened = delivery.boxes.map(({ from, box }) => {
+  return delivery.boxes.map((delivered) => {
     // checkDelivery: every sender advertised.
-    const advert = state.adverts.find((candidate) => candidate.silo === from)!;
-    return { of: from, ...openBox(agree(advert.channelKey), { sid, from, to: me }, box) };
+    const advert = state.adverts.find(({ silo }) => silo === delivered.from)!;
+    const agreed = agree(advert.channelKey);
+    return { of: delivered.from, pair: openDelivered(agreed, { sid, to: me }, delivered) };
+  });
+}
+
+function sharesOf(
+  state: SharedSilo,
+  boxes: readonly OpenedBox[],
+): Pick<MaskedSilo, 'seedShares' | 'keyShares'> {
+  const { me } = state;
+  const opened = boxes.map(({ of, pair }) => {
+    if (pair !== undefined) return { of, ...pair };
+    throw new MedleyError('SECAGG_BOX_INVALID', `box of silo ${of} for silo ${me}`);
   });
   const seedShares = [
     ...opened.map(({ of, seedShare }) => ({ of, share: seedShare })),

@@ -3,12 +3,12 @@ import { randomElement, splitSecret } from '../arithmetic/shamir.ts';
 import { sealBox } from '../crypto/boxes.ts';
 import { x25519Agreement, x25519Public, type IdentitySigner } from '../crypto/keys.ts';
 import { checkTerms, quorum, rosterEntry, sessionId, type SessionTerms } from '../session.ts';
-import { seedCommitment } from '../wire/frame.ts';
+import { signedShares } from '../wire/boxTree.ts';
+import { seedCommitment, shareHash } from '../wire/frame.ts';
 import {
   advertBytes,
   decodeAdvert,
   sameMessage,
-  sharesBytes,
   type Advert,
   type SharesMessage,
 } from '../wire/messages.ts';
@@ -109,10 +109,22 @@ function shareSecrets(
     if (advert.silo === me) return [];
     const pair = { seedShare: seedShares[i]!.share, keyShare: keyShares[i]!.share };
     const address = { sid, from: me, to: advert.silo };
-    return [{ to: advert.silo, box: sealBox(agree(advert.channelKey), address, pair, rng) }];
+    return [
+      {
+        to: advert.silo,
+        box: sealBox(agree(advert.channelKey), address, pair, rng),
+        seedHash: shareHash(sid, 'seed', address, pair.seedShare),
+        keyHash: shareHash(sid, 'key', address, pair.keyShare),
+      },
+    ];
   });
-  const unsigned = { silo: me, boxes, seedCommitment: seedCommitment(sid, me, seed) };
-  const message = signed<SharesMessage>(unsigned, sharesBytes(sid, unsigned), signer);
+  // checkAdverts: this silo is among the adverts.
+  const ownSeedShare = seedShares[indices.indexOf(me)]!.share;
+  const unsigned = {
+    ...{ silo: me, boxes, seedCommitment: seedCommitment(sid, me, seed) },
+    ownSeedHash: shareHash(sid, 'seed', { from: me, to: me }, ownSeedShare),
+  };
+  const message = signed<SharesMessage>(unsigned, signedShares(sid, unsigned), signer);
   const next: SharedSilo = {
     phase: 'shared',
     terms,
@@ -121,8 +133,7 @@ function shareSecrets(
     channelPrivate,
     maskPrivate,
     seed,
-    // checkAdverts: this silo is among the adverts.
-    ownSeedShare: seedShares[indices.indexOf(me)]!.share,
+    ownSeedShare,
     auditSalt: rng.bytes(32),
     adverts,
     shares: message,

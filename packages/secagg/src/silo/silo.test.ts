@@ -160,21 +160,30 @@ describe('mask', () => {
     expect(codeOf(() => mask(state, delivery, new Uint32Array(9), me))).toBe('SECAGG_LENGTH');
   });
 
-  test('refuses a box that was altered or swapped with another, and names the sender', () => {
-    const altered = delivery.boxes.map(({ from, box }) => ({ from, box: box.slice() }));
+  test('refuses a box that was altered on the way or swapped with another', () => {
+    const altered = delivery.boxes.map((one) => ({ ...one, box: one.box.slice() }));
     altered[1]!.box[40]! ^= 1;
-    expect(maskOf({ boxes: altered })).toBe('SECAGG_BOX_INVALID');
+    expect(maskOf({ boxes: altered })).toBe('SECAGG_SIGNATURE_INVALID');
     expect(() => mask(state, { ...delivery, boxes: altered }, vector, me)).toThrow('silo 3');
     const [a, b, ...rest] = delivery.boxes;
-    const swapped = [{ from: 2, box: b!.box }, { from: 3, box: a!.box }, ...rest];
-    expect(maskOf({ boxes: swapped })).toBe('SECAGG_BOX_INVALID');
+    const swapped = [{ ...b!, from: 2 }, { ...a!, from: 3 }, ...rest];
+    expect(maskOf({ boxes: swapped })).toBe('SECAGG_SIGNATURE_INVALID');
   });
+
+  test.each(['seedHash', 'keyHash', 'seedCommitment', 'ownSeedHash', 'root'] as const)(
+    'refuses a box whose %s its sender did not sign',
+    (name) => {
+      const [first, ...rest] = delivery.boxes;
+      const boxes = [{ ...first!, [name]: new Uint8Array(32) }, ...rest];
+      expect(maskOf({ boxes })).toBe('SECAGG_SIGNATURE_INVALID');
+    },
+  );
 
   test('refuses a box of another session', () => {
     const other = new TestSession({ terms: { ...terms, attempt: 2 }, vectors }).runThrough('share');
     const old = deliverables(other.coordinator, 1);
     if (old.step !== 'mask') throw new Error('no delivery');
-    expect(maskOf({ boxes: old.delivery.boxes })).toBe('SECAGG_BOX_INVALID');
+    expect(maskOf({ boxes: old.delivery.boxes })).toBe('SECAGG_SIGNATURE_INVALID');
   });
 
   test('refuses sharers without itself, without a box each, or with a box too many', () => {
@@ -187,8 +196,8 @@ describe('mask', () => {
     const absent = before('mask', [5, 5, 5, 5, 0]);
     const next = deliverables(absent.coordinator, 1);
     if (next.step !== 'mask') throw new Error('no delivery');
-    const box = next.delivery.boxes[0]!.box;
-    const more = { sharers: [1, 2, 3, 4, 5], boxes: [...next.delivery.boxes, { from: 5, box }] };
+    const { boxes } = next.delivery;
+    const more = { sharers: [1, 2, 3, 4, 5], boxes: [...boxes, { ...boxes[0]!, from: 5 }] };
     expect(codeOf(() => mask(absent.state, more, vector, me))).toBe('SECAGG_SHARERS_INVALID');
   });
 

@@ -22,6 +22,22 @@ export function seedCommitment(sid: Uint8Array, silo: number, seed: Uint8Array):
   return sha256(frame('seed', sid, silo, seed));
 }
 
+/** Which secret of a silo a share is of: the seed of its own mask, or its mask key. */
+export type SecretKind = 'seed' | 'key';
+
+/**
+ * What silo `from` signs for the share of a secret that silo `to` holds. It hides the share, which is
+ * as good as random on 256 bits, and binds the sender to it.
+ */
+export function shareHash(
+  sid: Uint8Array,
+  kind: SecretKind,
+  { from, to }: { readonly from: number; readonly to: number },
+  share: Uint8Array,
+): Uint8Array {
+  return sha256(frame(`${kind}-share`, sid, from, to, share));
+}
+
 /**
  * The commitment to a silo's vector before masking, which an audit can open with vector and salt.
  * @param salt 32 random bytes kept by the silo; `vector` in wire form.

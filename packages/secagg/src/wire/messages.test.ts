@@ -4,6 +4,7 @@ import { codeOf } from '../../../../tests/support/secagg.ts';
 import { BOX_BYTES } from '../crypto/boxes.ts';
 import {
   decodeAdvert,
+  decodeComplaint,
   decodeConfirmation,
   decodeMaskedHeader,
   decodeRelease,
@@ -14,24 +15,31 @@ import {
 const key = new Uint8Array(32).fill(1);
 const signature = new Uint8Array(64).fill(2);
 const box = new Uint8Array(BOX_BYTES).fill(3);
+const sealed = { box, seedHash: key, keyHash: key };
+const delivered = {
+  ...sealed,
+  ...{ seedCommitment: key, ownSeedHash: key, root: key, path: [key], signature },
+};
 
 const advert = { silo: 1, channelKey: key, maskKey: key, signature };
 const shares = {
   silo: 1,
   boxes: [
-    { to: 2, box },
-    { to: 3, box },
+    { to: 2, ...sealed },
+    { to: 3, ...sealed },
   ],
   seedCommitment: key,
+  ownSeedHash: key,
   signature,
 };
 const delivery = {
   sharers: [1, 2, 3],
   boxes: [
-    { from: 2, box },
-    { from: 3, box },
+    { from: 2, ...delivered },
+    { from: 3, ...delivered },
   ],
 };
+const complaint = { silo: 1, about: 2, agreed: key, proof: new Uint8Array(128), signature };
 const header = { silo: 1, vectorHash: key, sharersHash: key, plainHash: key, signature };
 const confirmation = { silo: 1, survivorsHash: key, sharersHash: key, signature };
 const release = {
@@ -48,6 +56,7 @@ const decoders: [string, (value: unknown) => unknown, Record<string, unknown>][]
   ['an advert', decodeAdvert, advert],
   ['a shares message', decodeSharesMessage, shares],
   ['a share delivery', decodeShareDelivery, delivery],
+  ['a complaint', decodeComplaint, complaint],
   ['a masked header', decodeMaskedHeader, header],
   ['a confirmation', decodeConfirmation, confirmation],
   ['a release', decodeRelease, release],
@@ -120,6 +129,6 @@ describe('lists', () => {
     const long = Array.from({ length: 201 }, (_, i) => i + 1);
     refused(() => decodeShareDelivery({ ...delivery, sharers: long }));
     refused(() => decodeShareDelivery({ ...delivery, sharers: new Array(2) }));
-    refused(() => decodeSharesMessage({ ...shares, boxes: [{ to: 2, box: key }] }));
+    refused(() => decodeSharesMessage({ ...shares, boxes: [{ to: 2, ...sealed, box: key }] }));
   });
 });

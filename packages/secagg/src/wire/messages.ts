@@ -1,5 +1,6 @@
 import { equalBytes } from '@medley/kit';
 import { BOX_BYTES } from '../crypto/boxes.ts';
+import { PROOF_BYTES } from '../dispute/agreementProof.ts';
 import { ascendingBy, bytesOf, indexOf, listOf, recordOf, siloSetOf } from './fields.ts';
 import { frame } from './frame.ts';
 
@@ -13,18 +14,55 @@ export interface Advert {
   readonly signature: Uint8Array;
 }
 
+/** What one silo is entrusted with: the encrypted shares, and the hash of each. */
+export interface SealedShares {
+  readonly box: Uint8Array;
+  /** `shareHash` of the share of the sender's seed. */
+  readonly seedHash: Uint8Array;
+  /** `shareHash` of the share of the sender's mask key. */
+  readonly keyHash: Uint8Array;
+}
+
 /** R1. The silo's secrets, shared: one box for every other advertiser, ascending by `to`. */
 export interface SharesMessage {
   readonly silo: number;
-  readonly boxes: readonly { readonly to: number; readonly box: Uint8Array }[];
+  readonly boxes: readonly (SealedShares & { readonly to: number })[];
   readonly seedCommitment: Uint8Array;
+  /** `shareHash` of the share of its own seed that the silo keeps. */
+  readonly ownSeedHash: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
+/** One silo's box as its addressee gets it, with what shows that the sender signed for it. */
+export interface DeliveredBox extends SealedShares {
+  readonly from: number;
+  readonly seedCommitment: Uint8Array;
+  readonly ownSeedHash: Uint8Array;
+  /** Root of the tree over all boxes of the sender. */
+  readonly root: Uint8Array;
+  /** From this box to the root: RFC 6962 section 2.1.1. */
+  readonly path: readonly Uint8Array[];
   readonly signature: Uint8Array;
 }
 
 /** What the aggregator passes on after R1: U1, and the boxes for one silo, ascending by `from`. */
 export interface ShareDelivery {
   readonly sharers: readonly number[];
-  readonly boxes: readonly { readonly from: number; readonly box: Uint8Array }[];
+  readonly boxes: readonly DeliveredBox[];
+}
+
+/**
+ * In the place of R2: "what `about` signed for me does not open to what it committed to", with the key
+ * that shows it.
+ */
+export interface Complaint {
+  readonly silo: number;
+  readonly about: number;
+  /** What X25519 gives for the channel keys of the two; 32 bytes. */
+  readonly agreed: Uint8Array;
+  /** That it does (`proveAgreement`); zeros where the accused's key is on no curve. */
+  readonly proof: Uint8Array;
+  readonly signature: Uint8Array;
 }
 
 /** R2. Stands for the masked vector, which travels beside it. */
@@ -68,11 +106,25 @@ export function advertBytes(sid: Uint8Array, message: Unsigned<Advert>): Uint8Ar
   return frame('advertise', sid, message.silo, message.channelKey, message.maskKey);
 }
 
+/** What a shares message signs: the boxes stand as their number and the root of their tree. */
+export interface SharesHead {
+  readonly silo: number;
+  readonly seedCommitment: Uint8Array;
+  readonly ownSeedHash: Uint8Array;
+  readonly count: number;
+  readonly root: Uint8Array;
+}
+
 /** The bytes that a shares message signs. */
-export function sharesBytes(sid: Uint8Array, message: Unsigned<SharesMessage>): Uint8Array {
-  const boxes = message.boxes.flatMap(({ to, box }) => [to, box]);
-  const head = [message.silo, message.seedCommitment, message.boxes.length];
-  return frame('share', sid, ...head, ...boxes);
+export function sharesBytes(sid: Uint8Array, head: SharesHead): Uint8Array {
+  const { silo, seedCommitment, ownSeedHash, count, root } = head;
+  return frame('share', sid, silo, seedCommitment, ownSeedHash, count, root);
+}
+
+/** The bytes that a complaint signs. */
+export function complaintBytes(sid: Uint8Array, message: Unsigned<Complaint>): Uint8Array {
+  const { silo, about, agreed, proof } = message;
+  return frame('complaint', sid, silo, about, agreed, proof);
 }
 
 /** The bytes that a masked header signs. */
@@ -98,7 +150,10 @@ export function releaseBytes(sid: Uint8Array, message: Unsigned<Release>): Uint8
 
 /** The bytes behind what a silo is handed after R1, to compare two deliveries. */
 export function deliveryBytes(sid: Uint8Array, delivery: ShareDelivery): Uint8Array {
-  const boxes = delivery.boxes.flatMap(({ from, box }) => [from, box]);
+  // Root and signature fix all the rest.
+  const boxes = delivery.boxes.flatMap(({ from, box, root, signature }) => [
+    ...[from, box, root, signature],
+  ]);
   return frame('delivery', sid, delivery.sharers, delivery.boxes.length, ...boxes);
 }
 
@@ -127,12 +182,13 @@ export function decodeSharesMessage(value: unknown, what = 'shares'): SharesMess
   const fields = recordOf(value, what);
   const boxes = listOf(fields['boxes'], `${what}.boxes`, (item, where) => {
     const entry = recordOf(item, where);
-    return { to: indexOf(entry['to'], `${where}.to`), box: boxOf(entry['box'], `${where}.box`) };
+    return { to: indexOf(entry['to'], `${where}.to`), ...sealedOf(entry, where) };
   });
   return {
     silo: indexOf(fields['silo'], `${what}.silo`),
     boxes: ascendingBy(boxes, (entry) => entry.to, `${what}.boxes`),
     seedCommitment: bytesOf(fields['seedCommitment'], 32, `${what}.seedCommitment`),
+    ownSeedHash: bytesOf(fields['ownSeedHash'], 32, `${what}.ownSeedHash`),
     signature: bytesOf(fields['signature'], 64, `${what}.signature`),
   };
 }
@@ -140,16 +196,37 @@ export function decodeSharesMessage(value: unknown, what = 'shares'): SharesMess
 /** A share delivery from the wire. */
 export function decodeShareDelivery(value: unknown, what = 'delivery'): ShareDelivery {
   const fields = recordOf(value, what);
-  const boxes = listOf(fields['boxes'], `${what}.boxes`, (item, where) => {
-    const entry = recordOf(item, where);
-    return {
-      from: indexOf(entry['from'], `${where}.from`),
-      box: boxOf(entry['box'], `${where}.box`),
-    };
-  });
+  const boxes = listOf(fields['boxes'], `${what}.boxes`, decodeDeliveredBox);
   return {
     sharers: siloSetOf(fields['sharers'], `${what}.sharers`),
     boxes: ascendingBy(boxes, (entry) => entry.from, `${what}.boxes`),
+  };
+}
+
+/** One delivered box from the wire. */
+export function decodeDeliveredBox(value: unknown, what = 'box'): DeliveredBox {
+  const fields = recordOf(value, what);
+  const hash = (name: string) => bytesOf(fields[name], 32, `${what}.${name}`);
+  return {
+    from: indexOf(fields['from'], `${what}.from`),
+    ...sealedOf(fields, what),
+    seedCommitment: hash('seedCommitment'),
+    ownSeedHash: hash('ownSeedHash'),
+    root: hash('root'),
+    path: listOf(fields['path'], `${what}.path`, (item, where) => bytesOf(item, 32, where)),
+    signature: bytesOf(fields['signature'], 64, `${what}.signature`),
+  };
+}
+
+/** A complaint from the wire. */
+export function decodeComplaint(value: unknown, what = 'complaint'): Complaint {
+  const fields = recordOf(value, what);
+  return {
+    silo: indexOf(fields['silo'], `${what}.silo`),
+    about: indexOf(fields['about'], `${what}.about`),
+    agreed: bytesOf(fields['agreed'], 32, `${what}.agreed`),
+    proof: bytesOf(fields['proof'], PROOF_BYTES, `${what}.proof`),
+    signature: bytesOf(fields['signature'], 64, `${what}.signature`),
   };
 }
 
@@ -199,6 +276,10 @@ export function shareListOf(value: unknown, what: string): readonly ShareOf[] {
   return ascendingBy(shares, (entry) => entry.of, what);
 }
 
-function boxOf(value: unknown, what: string): Uint8Array {
-  return bytesOf(value, BOX_BYTES, what);
+function sealedOf(fields: Readonly<Record<string, unknown>>, what: string): SealedShares {
+  return {
+    box: bytesOf(fields['box'], BOX_BYTES, `${what}.box`),
+    seedHash: bytesOf(fields['seedHash'], 32, `${what}.seedHash`),
+    keyHash: bytesOf(fields['keyHash'], 32, `${what}.keyHash`),
+  };
 }

@@ -7,6 +7,7 @@ import type { RoundId, RoundStep } from '../store/rows.ts';
 import type { Store } from '../store/store.ts';
 import { memberIndex, memberName, type Agreement, type Agreements } from '../studies/agreement.ts';
 import { stopStudy, studyOf } from '../studies/desk.ts';
+import { exclude } from '../studies/exclusion.ts';
 import { decodeState } from './codec.ts';
 import type { Presence } from './presence.ts';
 import { eventOf, rowOf } from './record.ts';
@@ -218,7 +219,10 @@ export class RoundBook {
     const { state, notes, effects } = decision;
     const { charter } = open.agreement;
     await change.tables.rounds.put(rowOf(state, open, clock.nowMs()));
-    for (const note of notes) await change.record(eventOf(note, state, charter));
+    for (const note of notes) {
+      await change.record(eventOf(note, state, charter));
+      await exclude(change, charter, state.id, note, clock.nowMs());
+    }
     if (state.step === 'aborted')
       await this.#stopIfSpent(change, state, charter.secureAggregation.maxAttempts);
     change.onCommit(() => {

@@ -1,4 +1,4 @@
-import { canonicalBytes, sha256, type ErrorCode } from '@medley/kit';
+import { canonicalBytes, sha256 } from '@medley/kit';
 import {
   makeReceipt,
   receiptToJson,
@@ -8,11 +8,13 @@ import {
 } from '@medley/secagg';
 import { decodeModelState, encodeModelState, lastRound, nextState } from '@medley/study';
 import type { Change } from '../log/ledger.ts';
-import { memberName, type Agreement } from '../studies/agreement.ts';
+import { exclude } from '../studies/exclusion.ts';
+import type { Agreement } from '../studies/agreement.ts';
 import type { BlobName, RoundOutcome } from '../store/rows.ts';
 import { studyOf } from '../studies/desk.ts';
 import type { RoundParts } from './book.ts';
-import type { RoundState } from './round.ts';
+import { eventOf } from './record.ts';
+import { sharedBrokenly, type RoundState } from './round.ts';
 import { openSum } from './unmask.ts';
 
 /** What opening a round's sum gave; nothing of it is stored yet but the blobs. */
@@ -23,9 +25,6 @@ export interface Opening {
   readonly metrics: Uint8Array;
   readonly blamed: readonly Blame[];
 }
-
-/** Code under which a silo is blamed whose released share was wrong. */
-const WRONG_SHARE: ErrorCode = 'SECAGG_RELEASE_INVALID';
 
 /**
  * Opens the sum of a round and computes the next model state: the same bytes every time, so that a
@@ -53,21 +52,18 @@ export async function openRoundSum(
 
 /** Records the opened sum, moves the study to its next model state and ends it after its last round. */
 export async function recordClosing(
-  { tables, record }: Change,
+  change: Change,
   state: RoundState,
   { charter, study }: Agreement,
   opening: Opening,
   nowMs: number,
 ): Promise<RoundOutcome> {
+  const { tables, record } = change;
   const actor = { kind: 'aggregator', id: 'aggregator' } as const;
   for (const { silo } of opening.blamed) {
-    await record({
-      type: 'round.blamed',
-      actor,
-      outcome: 'failed',
-      ...state.id,
-      data: { silo: memberName(charter, silo), step: 'release', code: WRONG_SHARE },
-    });
+    const note = sharedBrokenly(silo);
+    await record(eventOf(note, state, charter));
+    await exclude(change, charter, state.id, note, nowMs);
   }
   const leafIndex = await record({
     type: 'round.closed',

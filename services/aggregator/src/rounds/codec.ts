@@ -97,8 +97,7 @@ function split(bytes: Uint8Array): { readonly course: RoundCourse; readonly tail
 }
 
 function signaturesOf(state: CoordinatorState): string[] {
-  const { adverts, shares, headers, confirmations, releases } = state;
-  return [...adverts, ...shares, ...headers, ...confirmations, ...releases].map(({ signature }) =>
-    toBase64(signature),
-  );
+  const { adverts, shares, headers, complaints, confirmations, releases } = state;
+  const messages = [adverts, shares, headers, complaints, confirmations, releases].flat();
+  return messages.map(({ signature }) => toBase64(signature));
 }

@@ -13,6 +13,7 @@ const STEP_OF: Readonly<Record<CoordinatorEvent['kind'], RoundStep>> = {
   advert: 'advertise',
   shares: 'share',
   masked: 'mask',
+  complaint: 'mask',
   confirmation: 'confirm',
   release: 'release',
 };

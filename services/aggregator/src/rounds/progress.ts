@@ -1,8 +1,9 @@
 import { MedleyError, timestamp, toHex, type ErrorCode } from '@medley/kit';
+import { brokenSharers } from '@medley/secagg';
 import type { StudyRow } from '../store/rows.ts';
 import { memberName, type Agreement } from '../studies/agreement.ts';
 import { stopStudy, studyOf } from '../studies/desk.ts';
-import { leftOf } from '../studies/lifecycle.ts';
+import { absentees } from '../studies/exclusion.ts';
 import { termsOf, type OpenRound, type RoundBook, type RoundParts } from './book.ts';
 import { openRoundSum, recordClosing, type Opening } from './closing.ts';
 import { nextAttempt, readiness } from './opening.ts';
@@ -91,7 +92,7 @@ export class Progress {
     if (trouble) return trouble.retryAtMs;
     const next = nextAttempt(agreement, await store.tables.rounds.newest(row.name));
     if (!next) return undefined;
-    const there = withoutLeft(presence, await leftOf(store.tables, row.name));
+    const there = withoutLeft(presence, await absentees(store.tables, row.name));
     const ready = readiness(agreement, there, nowMs, row.startedMs);
     if (ready.state === 'ready') return next.notBeforeMs;
     return ready.untilMs === undefined ? undefined : Math.max(ready.untilMs, next.notBeforeMs);
@@ -148,9 +149,10 @@ export class Progress {
       const { code, message } = MedleyError.from(caught);
       if (MENDABLE.has(code)) throw caught;
       logger.error('sum not opened', { ...state.id, code, detail: message });
+      const broken = code === 'SECAGG_UNMASK_FAILED' ? brokenSharers(terms, state.coordinator) : [];
       await ledger.change(async (change) => {
         if (this.#book.find(state.id) === open)
-          await this.#book.apply(change, open, { kind: 'failed', code });
+          await this.#book.apply(change, open, { kind: 'failed', code, broken });
       });
       return;
     }
@@ -187,7 +189,7 @@ export class Progress {
     const { charter } = agreement;
     const nowMs = clock.nowMs();
     if (await this.#expire(row)) return;
-    const left = await leftOf(store.tables, row.name);
+    const left = await absentees(store.tables, row.name);
     const next = nextAttempt(agreement, await store.tables.rounds.newest(row.name));
     if (!next || nowMs < next.notBeforeMs) return;
     const there = withoutLeft(presence, left);
@@ -204,7 +206,7 @@ export class Progress {
     await ledger.change(async ({ tables, record, onCommit }) => {
       const present = await tables.studies.get(row.name);
       if (present?.state !== 'active' || present.pausedMs !== undefined) return;
-      if ((await leftOf(tables, row.name)).size !== left.size) return;
+      if ((await absentees(tables, row.name)).size !== left.size) return;
       await tables.rounds.put(rowOf(state, open, nowMs));
       await record({
         type: 'round.opened',
@@ -225,20 +227,25 @@ export class Progress {
   }
 }
 
-/** Presence in which silos that left a study were never there. */
+/** Presence in which silos that take no further part in a study were never there. */
 function withoutLeft(
   presence: RoundParts['presence'],
-  left: ReadonlySet<string>,
+  left: ReadonlyMap<string, string>,
 ): Pick<RoundParts['presence'], 'absentFromMs'> {
   return {
     absentFromMs: (silo, sinceMs) => (left.has(silo) ? 0 : presence.absentFromMs(silo, sinceMs)),
   };
 }
 
-/** The round with the silos that left the study withdrawn from the start: nobody waits for them. */
-function leftBefore(state: RoundState, charter: Charter, left: ReadonlySet<string>): RoundState {
-  const withdrawn = charter.roster
-    .filter(({ silo }) => left.has(silo))
-    .map(({ index }) => ({ silo: index, code: 'STUDY_LEFT' }));
+/** The round with the silos that left or were excluded withdrawn from the start: nobody waits for them. */
+function leftBefore(
+  state: RoundState,
+  charter: Charter,
+  left: ReadonlyMap<string, string>,
+): RoundState {
+  const withdrawn = charter.roster.flatMap(({ silo, index }) => {
+    const code = left.get(silo);
+    return code === undefined ? [] : [{ silo: index, code }];
+  });
   return { ...state, withdrawn: [...state.withdrawn, ...withdrawn] };
 }

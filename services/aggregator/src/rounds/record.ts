@@ -1,3 +1,4 @@
+import { toBase64 } from '@medley/kit';
 import { encodeState } from './codec.ts';
 import type { RoundNote, RoundState } from './round.ts';
 import type { EventDraft } from '../log/ledger.ts';
@@ -45,6 +46,12 @@ export function eventOf(note: RoundNote, state: RoundState, charter: Charter): E
     case 'refused': {
       const data = { silo: memberName(charter, note.silo), step: note.step, code: note.code };
       return { type: 'message.refused', actor, outcome: 'refused', ...state.id, data };
+    }
+    case 'blamed': {
+      const { step, code, evidence } = note;
+      const silo = memberName(charter, note.silo);
+      const data = { silo, step, code, ...(evidence && { evidence: toBase64(evidence) }) };
+      return { type: 'round.blamed', actor, outcome: 'failed', ...state.id, data };
     }
     case 'aborted': {
       const retried = state.id.attempt < charter.secureAggregation.maxAttempts;

@@ -1,11 +1,16 @@
 import { describe, expect, test } from '@jest/globals';
+import { systemRng } from '@medley/kit';
 import {
+  complain,
   deliverables,
+  deserializeEvidence,
+  judge,
   survivorsOf,
   type CoordinatorEvent,
   type SessionTerms,
 } from '@medley/secagg';
-import { TestSilo, testTerms } from '../../../../tests/support/silos.ts';
+import { withBrokenBoxes } from '../../../../tests/support/hostileShares.ts';
+import { TestSilo, testIdentity, testTerms } from '../../../../tests/support/silos.ts';
 import { decodeCourse, decodeState, encodeState, wasAccepted } from './codec.ts';
 import { awaited, decide, openRound, type RoundDecision, type RoundState } from './round.ts';
 import type { RoundRow, RoundStep } from '../store/rows.ts';
@@ -237,10 +242,63 @@ describe('a round', () => {
 
   test('records one refusal of a kind once', () => {
     const course = new Course(3);
-    const refusal = { kind: 'refused', silo: 1, step: 'share', code: 'SECAGG_CONFLICT' } as const;
+    const code = 'SECAGG_SIGNATURE_INVALID';
+    const refusal = { kind: 'refused', silo: 1, step: 'share', code } as const;
     expect(course.apply(refusal).notes).toHaveLength(1);
     expect(course.apply(refusal).notes).toHaveLength(0);
     expect(course.apply({ ...refusal, silo: 2 }).notes).toHaveLength(1);
+  });
+
+  test.each(['SECAGG_RELEASE_INVALID', 'SECAGG_CONFLICT', 'SECAGG_COMPLAINT_FALSE'] as const)(
+    'blames the silo whose own signature convicts it: %s',
+    (code) => {
+      const course = new Course(3);
+      const { notes } = course.apply({ kind: 'refused', silo: 1, step: 'release', code });
+      expect(notes).toEqual([
+        { kind: 'refused', silo: 1, step: 'release', code },
+        { kind: 'blamed', silo: 1, step: 'release', code },
+      ]);
+    },
+  );
+
+  test('ends with a complaint that holds, blames its sender with evidence, and lets it go', () => {
+    const course = new Course(4);
+    for (let index = 1; index <= 4; index++)
+      course.apply({ kind: 'message', message: course.message(index)! });
+    for (const index of [1, 3, 4])
+      course.apply({ kind: 'message', message: course.message(index)! });
+    // Silo 2 signs for a box that does not open.
+    course.message(2);
+    const message = withBrokenBoxes(course.silos[1]!.shared, [3], testIdentity('s2'));
+    course.apply({ kind: 'message', message: { kind: 'shares', message } });
+    expect(course.state.step).toBe('mask');
+    const given = deliverables(course.state.coordinator, 3);
+    if (given.step !== 'mask') throw new Error('no boxes');
+    const victim = course.silos[2]!.shared;
+    const complaint = complain(victim, given.delivery, testIdentity('s3'), systemRng)!;
+    const { notes, effects } = course.apply({
+      kind: 'message',
+      message: { kind: 'complaint', message: complaint },
+    });
+    expect(course.state).toMatchObject({ step: 'aborted', abortCode: 'SECAGG_BOX_INVALID' });
+    expect(effects).toEqual(['notify', 'ended']);
+    expect(notes).toMatchObject([
+      { kind: 'blamed', silo: 2, step: 'share', code: 'SECAGG_BOX_INVALID', isExcluded: true },
+      { kind: 'aborted', code: 'SECAGG_BOX_INVALID' },
+    ]);
+    const [blamed] = notes;
+    const evidence = blamed?.kind === 'blamed' ? blamed.evidence : undefined;
+    const { sid } = course.state.coordinator;
+    judge({ terms: course.terms, sid }, deserializeEvidence(evidence!));
+  });
+
+  test('names the silos whose shares give back nothing, and lets them go', () => {
+    const course = run(3, {}, 'deadline');
+    const event = { kind: 'failed', code: 'SECAGG_UNMASK_FAILED', broken: [2] } as const;
+    expect(course.apply(event).notes).toEqual([
+      { kind: 'blamed', silo: 2, step: 'share', code: 'SECAGG_SHARES_BROKEN', isExcluded: true },
+      { kind: 'aborted', code: 'SECAGG_UNMASK_FAILED' },
+    ]);
   });
 
   test('ignores time and withdrawals once it is over', () => {

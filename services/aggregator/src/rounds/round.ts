@@ -3,10 +3,13 @@ import {
   accept,
   awaitedSilos,
   closePhase,
+  evidenceOf,
   openCoordinator,
   quorum,
+  serializeEvidence,
   sharersOf,
   survivorsOf,
+  type Complaint,
   type CoordinatorEvent,
   type CoordinatorState,
   type SessionTerms,
@@ -70,7 +73,8 @@ export type RoundEvent =
       readonly code: string;
     }
   | { readonly kind: 'opened' }
-  | { readonly kind: 'failed'; readonly code: ErrorCode };
+  /** `broken`: silos whose shares do not give back what they committed to. */
+  | { readonly kind: 'failed'; readonly code: ErrorCode; readonly broken?: readonly number[] };
 
 /** What happened to a round, for the log. */
 export type RoundNote =
@@ -81,7 +85,26 @@ export type RoundNote =
       readonly step: RoundStep;
       readonly code: string;
     }
+  /** A silo's own signed message proves that it broke the protocol. */
+  | {
+      readonly kind: 'blamed';
+      readonly silo: number;
+      readonly step: RoundStep;
+      readonly code: string;
+      /** Set where the study goes on without the silo. */
+      readonly isExcluded?: true;
+      /** `serializeEvidence`, where anybody can judge it. */
+      readonly evidence?: Uint8Array;
+    }
   | { readonly kind: 'aborted'; readonly code: ErrorCode };
+
+/**
+ * Refusals of a message whose signature is the silo's own, and which no honest agent sends: the shares
+ * that it signed for are others, it signed two different messages, it complained about a sound box.
+ */
+const PROVEN: ReadonlySet<string> = new Set<ErrorCode>([
+  ...(['SECAGG_RELEASE_INVALID', 'SECAGG_CONFLICT', 'SECAGG_COMPLAINT_FALSE'] as const),
+]);
 
 /** The new state, what to record with it, and what to do once both are durable. */
 export interface RoundDecision {
@@ -130,6 +153,8 @@ export function decide(
       if (state.withdrawn.some((one) => one.silo === silo)) {
         throw new MedleyError('ROUND_WITHDRAWN', `silo ${silo} withdrew from this attempt`);
       }
+      if (event.message.kind === 'complaint')
+        return convicted({ ...state, coordinator }, event.message.message, nowMs);
       return settle(terms, { ...state, coordinator }, NOBODY, nowMs);
     }
     case 'withdraw': {
@@ -146,16 +171,17 @@ export function decide(
       const name = `${silo} ${step} ${code}`;
       if (state.refusals.includes(name)) return unchanged(state);
       const refusals = [...state.refusals, name];
-      return {
-        state: { ...state, refusals },
-        notes: [{ kind: 'refused', silo, step, code }],
-        effects: [],
-      };
+      const notes: RoundNote[] = [{ kind: 'refused', silo, step, code }];
+      if (PROVEN.has(code)) notes.push({ kind: 'blamed', silo, step, code });
+      return { state: { ...state, refusals }, notes, effects: [] };
     }
     case 'opened':
       return { state: entered(state, 'closed', 0, nowMs), notes: [], effects: ['notify', 'ended'] };
-    case 'failed':
-      return aborted(state, event.code, nowMs);
+    case 'failed': {
+      const end = aborted(state, event.code, nowMs);
+      const blamed = (event.broken ?? []).map(sharedBrokenly);
+      return { ...end, notes: [...blamed, ...end.notes] };
+    }
   }
 }
 
@@ -255,6 +281,20 @@ function tally(
     case 'aborted':
       return { delivered: 0, needed: 0 };
   }
+}
+
+/** The end of an attempt in which a complaint holds: its sender goes, the others try again without it. */
+function convicted(state: RoundState, complaint: Complaint, nowMs: number): RoundDecision {
+  const code = 'SECAGG_BOX_INVALID';
+  const evidence = serializeEvidence(evidenceOf(state.coordinator, complaint));
+  const blamed = { kind: 'blamed', silo: complaint.about, step: 'share', code } as const;
+  const end = aborted(state, code, nowMs);
+  return { ...end, notes: [{ ...blamed, isExcluded: true, evidence }, ...end.notes] };
+}
+
+/** The blame for shares that do not fit together, each of which its holder released as it got it. */
+export function sharedBrokenly(silo: number): RoundNote {
+  return { kind: 'blamed', silo, step: 'share', code: 'SECAGG_SHARES_BROKEN', isExcluded: true };
 }
 
 function aborted(state: RoundState, code: ErrorCode, nowMs: number): RoundDecision {

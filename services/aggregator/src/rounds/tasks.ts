@@ -1,6 +1,6 @@
 import type { RoundRow, StudyRow } from '../store/rows.ts';
 import { memberIndex } from '../studies/agreement.ts';
-import { leftOf } from '../studies/lifecycle.ts';
+import { absentees } from '../studies/exclusion.ts';
 import type { RoundBook, RoundParts } from './book.ts';
 import { abortedTask, closedTask, openTask, sessionOf, type Task } from './task.ts';
 
@@ -39,9 +39,9 @@ export class Tasks {
       if (index === undefined) continue;
       const { name: study, state, charterHash } = row;
       entries.push({ key: `${study} ${state}`, notice: { study, state, charterHash } });
-      // A silo that left is told how the study goes on, and asked for nothing.
+      // A silo that left or was excluded is told how the study goes on, and asked for nothing.
       if (state === 'proposed') continue;
-      if ((await leftOf(this.#parts.store.tables, study)).has(silo)) continue;
+      if ((await absentees(this.#parts.store.tables, study)).has(silo)) continue;
       for (const task of await this.#tasksOf(row, index)) {
         const { round, attempt } = task.id;
         entries.push({ key: `${study} ${round} ${attempt} ${task.step.step}`, task });

@@ -29,7 +29,8 @@ function stepOf({ step }: Task): Partial<RoundTask> {
       return { share: { adverts: [...step.adverts] } };
     case 'mask': {
       const { sharers, boxes } = step.delivery;
-      return { mask: { sharers: [...sharers], boxes: [...boxes] } };
+      const wire = boxes.map((one) => ({ ...one, path: [...one.path] }));
+      return { mask: { sharers: [...sharers], boxes: wire } };
     }
     case 'confirm':
       return { confirm: { survivors: [...step.survivors] } };

@@ -16,7 +16,7 @@ export const LEASE_MS = 15_000;
 const BEAT_MS = LEASE_MS / 3;
 
 /** Version of the messages between silo and aggregator. */
-const PROTOCOL_VERSION = 1;
+const PROTOCOL_VERSION = 2;
 
 export interface AttendParts {
   readonly store: Store;

@@ -51,6 +51,7 @@ export const PERMISSIONS: Readonly<Record<string, Permission>> = {
   'Rounds.advertise': SILO,
   'Rounds.share': SILO,
   'Rounds.submit': SILO,
+  'Rounds.complain': SILO,
   'Rounds.confirm': SILO,
   'Rounds.release': SILO,
   'Rounds.withdraw': SILO,

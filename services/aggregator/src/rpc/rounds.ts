@@ -10,6 +10,7 @@ import {
 } from '@medley/rpc';
 import {
   decodeAdvert,
+  decodeComplaint,
   decodeConfirmation,
   decodeMaskedHeader,
   decodeRelease,
@@ -123,7 +124,7 @@ function studyHandlers(parts: RoundsParts): Pick<Handlers<RoundsMethods>, StudyM
   };
 }
 
-type StepMethods = 'advertise' | 'share' | 'confirm' | 'release' | 'withdraw';
+type StepMethods = 'advertise' | 'share' | 'complain' | 'confirm' | 'release' | 'withdraw';
 
 function stepHandlers(parts: RoundsParts): Pick<Handlers<RoundsMethods>, StepMethods> {
   const take = async (
@@ -145,6 +146,10 @@ function stepHandlers(parts: RoundsParts): Pick<Handlers<RoundsMethods>, StepMet
     share: (request, context) => {
       const message = decodeSharesMessage(request);
       return take('Share', request, { kind: 'shares', message }, context);
+    },
+    complain: (request, context) => {
+      const message = decodeComplaint(request.complaint);
+      return take('Complain', request, { kind: 'complaint', message }, context);
     },
     confirm: (request, context) => {
       const message = decodeConfirmation(request.confirmation);

@@ -9,6 +9,7 @@ import type {
   SignatureRow,
   SiloRow,
   StudyRow,
+  ExclusionRow,
   WithdrawalRow,
 } from './rows.ts';
 import {
@@ -27,6 +28,7 @@ interface Contents extends IdentityContents {
   studies: Map<string, StudyRow>;
   signatures: Map<string, SignatureRow>;
   withdrawals: Map<string, WithdrawalRow>;
+  exclusions: Map<string, ExclusionRow>;
   rounds: Map<string, RoundRow>;
   log: LogEntryRow[];
   checkpoints: CheckpointRow[];
@@ -42,6 +44,7 @@ export function memoryStore(): Store {
     studies: new Map(),
     signatures: new Map(),
     withdrawals: new Map(),
+    exclusions: new Map(),
     rounds: new Map(),
     log: [],
     checkpoints: [],
@@ -72,6 +75,7 @@ function copyOf(from: Contents): Contents {
     studies: new Map(from.studies),
     signatures: new Map(from.signatures),
     withdrawals: new Map(from.withdrawals),
+    exclusions: new Map(from.exclusions),
     rounds: new Map(from.rounds),
     log: [...from.log],
     checkpoints: [...from.checkpoints],
@@ -114,6 +118,11 @@ function tablesOver(at: () => Contents): Tables {
       of: async (study) =>
         sorted(at().withdrawals, (row) => row.silo).filter((row) => row.study === study),
       put: async (row) => void at().withdrawals.set(`${row.study} ${row.silo}`, clone(row)),
+    },
+    exclusions: {
+      of: async (study) =>
+        sorted(at().exclusions, (row) => row.silo).filter((row) => row.study === study),
+      put: async (row) => void at().exclusions.set(`${row.study} ${row.silo}`, clone(row)),
     },
     rounds: roundsOver(at),
     log: {

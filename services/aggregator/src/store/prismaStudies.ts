@@ -5,7 +5,9 @@ import type { SignatureRow, StudyRow, StudyState } from './rows.ts';
 import type { Tables } from './store.ts';
 
 /** Studies and charter signatures over Prisma. */
-export function studyTables(db: Db): Pick<Tables, 'studies' | 'signatures' | 'withdrawals'> {
+export function studyTables(
+  db: Db,
+): Pick<Tables, 'studies' | 'signatures' | 'withdrawals' | 'exclusions'> {
   return {
     studies: {
       get: async (name) => {
@@ -35,6 +37,17 @@ export function studyTables(db: Db): Pick<Tables, 'studies' | 'signatures' | 'wi
         };
         const where = { study_silo: { study: row.study, silo: row.silo } };
         await db.withdrawal.upsert({ where, create: data, update: data });
+      },
+    },
+    exclusions: {
+      of: async (study) => {
+        const rows = await db.exclusion.findMany({ where: { study }, orderBy: { silo: 'asc' } });
+        return rows.map((row) => ({ ...row, atMs: numberOf(row.atMs) }));
+      },
+      put: async (row) => {
+        const data = { ...row, atMs: BigInt(row.atMs) };
+        const where = { study_silo: { study: row.study, silo: row.silo } };
+        await db.exclusion.upsert({ where, create: data, update: data });
       },
     },
     signatures: {

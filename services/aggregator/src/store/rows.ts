@@ -163,6 +163,18 @@ export interface WithdrawalRow {
   readonly atMs: number;
 }
 
+/** A silo that takes no further part in a study because it is convicted of breaking the protocol. */
+export interface ExclusionRow {
+  readonly study: string;
+  readonly silo: string;
+  /** Where it was convicted. */
+  readonly round: number;
+  readonly attempt: number;
+  /** Code of the catalogue. */
+  readonly code: string;
+  readonly atMs: number;
+}
+
 export type RoundKindName = 'statistics' | 'training' | 'evaluation';
 export type RoundStep =
   'advertise' | 'share' | 'mask' | 'confirm' | 'release' | 'unmask' | 'closed' | 'aborted';

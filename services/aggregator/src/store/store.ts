@@ -2,6 +2,7 @@ import type {
   ApprovalRow,
   CertificateRow,
   CheckpointRow,
+  ExclusionRow,
   InvitationRow,
   LogEntryRow,
   OperatorRow,
@@ -101,6 +102,13 @@ export interface Withdrawals {
   put(row: WithdrawalRow): Promise<void>;
 }
 
+/** Who takes no further part in a study, convicted of breaking the protocol. */
+export interface Exclusions {
+  /** By silo, ascending. */
+  of(study: string): Promise<ExclusionRow[]>;
+  put(row: ExclusionRow): Promise<void>;
+}
+
 export interface Rounds {
   get(id: RoundId): Promise<RoundRow | undefined>;
   /** By round, then attempt, ascending. */
@@ -149,6 +157,7 @@ export interface Tables {
   readonly studies: Studies;
   readonly signatures: Signatures;
   readonly withdrawals: Withdrawals;
+  readonly exclusions: Exclusions;
   readonly rounds: Rounds;
   readonly log: LogEntries;
   readonly checkpoints: Checkpoints;

@@ -1,9 +1,8 @@
 import { equalBytes, MedleyError, toBase64 } from '@medley/kit';
-import type { Charter } from '@medley/study';
 import type { RoundBook } from '../rounds/book.ts';
 import type { StudyRow } from '../store/rows.ts';
-import type { Tables } from '../store/store.ts';
 import { memberIndex } from './agreement.ts';
+import { absentees, fewest } from './exclusion.ts';
 import {
   checkedDecision,
   stopStudy,
@@ -115,7 +114,7 @@ export class Lifecycle {
       const open = book.of(name);
       if (open)
         await book.apply(change, open, { kind: 'withdraw', silo: index, code: 'STUDY_LEFT' });
-      const remaining = charter.roster.length - (await tables.withdrawals.of(name)).length;
+      const remaining = charter.roster.length - (await absentees(tables, name)).size;
       // The row anew: an attempt that this ended may have been the last one.
       const after = await studyOf(tables, name);
       if (remaining >= fewest(charter) || after.state !== 'active') return;
@@ -124,15 +123,6 @@ export class Lifecycle {
       await stopStudy(change, after, { state: 'withdrawn', reason, actor, nowMs });
     });
   }
-}
-
-/** Names of the silos that left a study. */
-export async function leftOf(tables: Tables, study: string): Promise<ReadonlySet<string>> {
-  return new Set((await tables.withdrawals.of(study)).map(({ silo }) => silo));
-}
-
-function fewest({ secureAggregation }: Charter): number {
-  return Math.max(secureAggregation.threshold, secureAggregation.minSurvivors);
 }
 
 function activeOf(row: StudyRow): StudyRow {
