@@ -31,6 +31,7 @@ import {
   decodeSharesMessage,
   deserializeSilo,
   threadMasker,
+  type Complaint,
   type Confirmation,
 } from '@medley/secagg';
 import { Agent } from '../../silo-agent/src/agent.ts';
@@ -75,6 +76,7 @@ export class HostileAggregator {
   readonly logged: { readonly silo: number; readonly code: string }[] = [];
   /** Every R3 message, whatever it confirms. */
   readonly confirmations: Confirmation[] = [];
+  readonly complaints: Complaint[] = [];
   /** Served by GetStudy in place of the true charter. */
   charterBytes: Uint8Array;
   readonly secrets = new Secrets();
@@ -301,10 +303,10 @@ export class HostileAggregator {
           return messages(index).submit(id, decodeMaskedHeader(header), vector, signal);
         });
       },
-      complain: ({ key, complaint }, context) =>
-        take(context, 'complain', key, (index, id) =>
-          messages(index).complain(id, decodeComplaint(complaint), signal),
-        ),
+      complain: ({ key, complaint }, context) => {
+        this.complaints.push(decodeComplaint(complaint));
+        return take(context, 'complain', key, () => Promise.resolve());
+      },
       confirm: ({ key, confirmation }, context) => {
         const decoded = decodeConfirmation(confirmation);
         this.confirmations.push(decoded);

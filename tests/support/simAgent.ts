@@ -1,8 +1,16 @@
 import { isMedleyError, seededRng, systemRng, toHex } from '@medley/kit';
-import type { Client, RoundTask__Output, RoundsMethods } from '@medley/rpc';
+import type {
+  Client,
+  ReleaseRequest,
+  RoundKey,
+  RoundTask__Output,
+  RoundsMethods,
+  SubmitRequest,
+} from '@medley/rpc';
 import { toChunks } from '@medley/rpc';
 import {
   advertise,
+  complain,
   confirm,
   encodeVector,
   mask,
@@ -10,6 +18,8 @@ import {
   sessionId,
   share,
   vectorBytes,
+  type MaskedHeader,
+  type Release,
   type SessionTerms,
   type SiloState,
 } from '@medley/secagg';
@@ -37,7 +47,26 @@ export interface Encoded {
   readonly words: Uint32Array;
 }
 
+/** A message that is about to be sent, and all that a hostile silo needs to send another one. */
+export interface Sending {
+  readonly step: 'advertise' | 'share' | 'mask' | 'confirm' | 'release';
+  readonly task: RoundTask__Output;
+  readonly terms: SessionTerms;
+  readonly client: Client<RoundsMethods>;
+  readonly silo: EnrolledSilo;
+  /** Before the step; undefined in R0. */
+  readonly before: SiloState | undefined;
+  /** After the step; a lie about what was sent does not change it. */
+  readonly state: SiloState;
+  /** The masked vector, in R2. */
+  readonly wire: Uint8Array | undefined;
+  /** Sends the honest message. */
+  readonly honestly: () => Promise<unknown>;
+}
+
 export interface SimOptions {
+  /** Called in the place of sending a message. */
+  readonly lie?: (sending: Sending) => Promise<unknown>;
   /** Announces each vector with a wrong size first. */
   readonly misstateSize?: boolean;
   /** Told of each vector before it is masked: the values of its slots and the words they became. */
@@ -56,7 +85,10 @@ export class SimAgent {
   readonly faults: string[] = [];
   readonly silo: EnrolledSilo;
   readonly #options: SimOptions;
-  readonly #states = new Map<string, SiloState>();
+  /** By round and attempt. */
+  readonly states = new Map<string, SiloState>();
+  /** Everything that it was ever told. */
+  readonly heard: RoundTask__Output[] = [];
   readonly #vectors = new Map<string, Uint32Array>();
   readonly #stop = new AbortController();
   #documents: { charter: Charter; study: Study } | undefined;
@@ -75,6 +107,7 @@ export class SimAgent {
     try {
       const request = { agentVersion: 'sim', protocolVersion: 2 };
       for await (const { round } of client.attend(request, { signal: this.#stop.signal })) {
+        if (round) this.heard.push(round);
         if (round && (await this.#take(client, round)) === 'leave') return;
       }
     } catch (caught) {
@@ -131,47 +164,50 @@ export class SimAgent {
     const id = `${key.round} ${key.attempt}`;
     const me = terms.roster.find(({ silo }) => silo === this.silo.name)!.index;
     const signer = this.silo.identity;
-    const state = this.#states.get(id);
-    const keep = (next: SiloState): void => void this.#states.set(id, next);
+    const state = this.states.get(id);
+    const send = async (
+      step: Sending['step'],
+      next: SiloState,
+      honestly: () => Promise<unknown>,
+      wire?: Uint8Array,
+    ): Promise<void> => {
+      this.states.set(id, next);
+      const { silo } = this;
+      const sending = { step, task, terms, client, silo, before: state, state: next, wire };
+      await (this.#options.lie ?? ((one) => one.honestly()))({ ...sending, honestly });
+    };
     if (task.advertise) {
       if (state) return;
-      const made = advertise(terms, me, signer, systemRng);
-      keep(made.state);
-      await client.advertise({ key, advert: made.message });
+      const { state: next, message: advert } = advertise(terms, me, signer, systemRng);
+      await send('advertise', next, () => client.advertise({ key, advert }));
     } else if (task.share && state) {
-      const made = share(state, task.share.adverts, signer, systemRng);
-      keep(made.state);
-      await client.share({ key, ...made.message, boxes: [...made.message.boxes] });
+      const { state: next, message } = share(state, task.share.adverts, signer, systemRng);
+      const boxes = [...message.boxes];
+      await send('share', next, () => client.share({ key, ...message, boxes }));
     } else if (task.mask && state) {
+      const complaint =
+        state.phase === 'shared' ? complain(state, task.mask, signer, systemRng) : undefined;
+      if (complaint) {
+        await client.complain({ key, complaint });
+        return;
+      }
       // Rounding is random: the same task again must find the same vector.
       const vector = this.#vectors.get(id) ?? this.#encode(terms, task.kind as RoundKind);
       this.#vectors.set(id, vector);
-      const made = mask(state, task.mask, vector, signer);
-      keep(made.state);
-      const bytes = vectorBytes(made.masked);
+      const { state: next, message: header, masked } = mask(state, task.mask, vector, signer);
+      const wire = vectorBytes(masked);
       if (this.#options.misstateSize) {
-        const wrong = { key, header: made.message, sizeBytes: String(bytes.length + 4) };
+        const wrong = { key, header, sizeBytes: String(wire.length + 4) };
         await client.submit([{ header: wrong }]).catch(() => undefined);
       }
-      await client.submit([
-        { header: { key, header: made.message, sizeBytes: String(bytes.length) } },
-        ...[...toChunks(bytes)].map((chunk) => ({ chunk })),
-      ]);
+      const honestly = () => client.submit(submission(key, header, wire));
+      await send('mask', next, honestly, wire);
     } else if (task.confirm && state) {
-      const made = confirm(state, task.confirm.survivors, signer);
-      keep(made.state);
-      await client.confirm({ key, confirmation: made.message });
+      const { state: next, message } = confirm(state, task.confirm.survivors, signer);
+      await send('confirm', next, () => client.confirm({ key, confirmation: message }));
     } else if (task.release && state) {
-      const made = release(state, task.release.confirmations, signer);
-      keep(made.state);
-      const { silo, seedShares, keyShares, signature } = made.message;
-      await client.release({
-        key,
-        silo,
-        seedShares: [...seedShares],
-        keyShares: [...keyShares],
-        signature,
-      });
+      const { state: next, message } = release(state, task.release.confirmations, signer);
+      await send('release', next, () => client.release(releaseRequest(key, message)));
     }
   }
 
@@ -211,4 +247,18 @@ export class SimAgent {
         return evaluationValues(study, charter, { logits, labels });
     }
   }
+}
+
+/** A masked vector as it is submitted. */
+export function submission(key: RoundKey, header: MaskedHeader, wire: Uint8Array): SubmitRequest[] {
+  return [
+    { header: { key, header, sizeBytes: String(wire.length) } },
+    ...[...toChunks(wire)].map((chunk) => ({ chunk })),
+  ];
+}
+
+/** A release as it is sent. */
+export function releaseRequest(key: RoundKey, message: Release): ReleaseRequest {
+  const { silo, seedShares, keyShares, signature } = message;
+  return { key, silo, seedShares: [...seedShares], keyShares: [...keyShares], signature };
 }
