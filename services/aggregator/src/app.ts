@@ -1,7 +1,13 @@
 import type { Clock, Logger, Rng } from '@medley/kit';
 import type { LogKey } from '@medley/merkle';
 import { readAuthorities, type Authority } from '@medley/pki';
-import { formatAddress, startServer, type RunningServer } from '@medley/rpc';
+import {
+  formatAddress,
+  startServer,
+  type RunningServer,
+  type Served,
+  type ServerOptions,
+} from '@medley/rpc';
 import type { Masker } from '@medley/secagg';
 import { encodeEvent } from '@medley/trail';
 import type { Blobs } from './blob/blobs.ts';
@@ -70,11 +76,39 @@ export interface Aggregator {
   close(): Promise<void>;
 }
 
+/** An aggregator without its listeners. */
+export interface AggregatorParts {
+  /** What each listener serves. */
+  readonly services: Readonly<Record<Listener, readonly Served[]>>;
+  /** Admits calls of every listener or refuses them. */
+  readonly authorise: NonNullable<ServerOptions['authorise']>;
+  /** Begins to move rounds and to sign checkpoints. */
+  start(): void;
+  /** Resolves when what was begun is written. */
+  close(): Promise<void>;
+}
+
 /**
  * Starts the aggregator: checks the log, goes on with the rounds that were open, listens. Throws
  * LOG_CORRUPT, STORE_*, RPC_LISTEN_FAILED, RPC_TLS_REFUSED.
  */
 export async function createAggregator(options: AggregatorOptions): Promise<Aggregator> {
+  const parts = await assembleAggregator(options);
+  const servers = await listen(options, parts);
+  parts.start();
+  return {
+    enrolmentAddress: servers.enrolment.address,
+    roundsAddress: servers.rounds.address,
+    apiAddress: servers.api?.address,
+    close: async () => {
+      await Promise.all(Object.values(servers).map((server) => server.close()));
+      await parts.close();
+    },
+  };
+}
+
+/** Everything but the sockets, for {@link createAggregator} and for simulations. Throws LOG_CORRUPT, STORE_*. */
+export async function assembleAggregator(options: AggregatorOptions): Promise<AggregatorParts> {
   const { config, clock, rng, logger, store, blobs, masker, keys } = options;
   const { consortium, floors } = config;
   const { caPem, logKey: key } = keys;
@@ -118,22 +152,19 @@ export async function createAggregator(options: AggregatorOptions): Promise<Aggr
     rounds: [roundsService({ ...shared, inbox: new Inbox(rounds, book), tasks }), admin],
     api: [admin],
   };
-  const servers = await listen(options, services, sessions);
   const stop = new AbortController();
-  const work = Promise.all([
-    runScheduler({ progress, changed, clock, logger }, stop.signal),
-    runCheckpoints(
-      ledger,
-      { everyMs: config.checkpointSeconds * 1000, clock, logger },
-      stop.signal,
-    ),
-  ]);
+  let work: Promise<unknown> = Promise.resolve();
   return {
-    enrolmentAddress: servers.enrolment.address,
-    roundsAddress: servers.rounds.address,
-    apiAddress: servers.api?.address,
+    services,
+    authorise: (context) => authorise({ store, consortium, clock, sessions }, context),
+    start: () => {
+      const everyMs = config.checkpointSeconds * 1000;
+      work = Promise.all([
+        runScheduler({ progress, changed, clock, logger }, stop.signal),
+        runCheckpoints(ledger, { everyMs, clock, logger }, stop.signal),
+      ]);
+    },
     close: async () => {
-      await Promise.all(Object.values(servers).map((server) => server.close()));
       stop.abort();
       await work;
       await progress.idle();
@@ -179,19 +210,18 @@ type Listener = 'enrolment' | 'rounds' | 'api';
 type Listeners<T> = Readonly<Record<'enrolment' | 'rounds', T>> & { readonly api?: T };
 
 async function listen(
-  { config, clock, logger, store, keys }: AggregatorOptions,
-  services: Readonly<Record<Listener, Parameters<typeof startServer>[0]['services']>>,
-  sessions: Sessions,
+  { config, logger, keys }: AggregatorOptions,
+  { services, authorise }: AggregatorParts,
 ): Promise<Listeners<RunningServer>> {
   const tls = { keyPem: keys.tlsKeyPem, certChainPem: keys.tlsChainPem, caPem: keys.caPem };
-  const { consortium, listen: at } = config;
+  const { listen: at } = config;
   const running: Partial<Record<Listener, RunningServer>> = {};
   const start = async (name: Listener, address: string): Promise<RunningServer> =>
     (running[name] = await startServer({
       address,
       tls: { ...tls, requireClientCertificate: name === 'rounds' },
       services: services[name],
-      authorise: (context) => authorise({ store, consortium, clock, sessions }, context),
+      authorise,
       logger,
     }));
   try {

@@ -1,9 +1,11 @@
 export {
+  assembleAggregator,
   createAggregator,
   publicEndpoints,
   type Aggregator,
   type AggregatorKeys,
   type AggregatorOptions,
+  type AggregatorParts,
 } from './app.ts';
 export { openBlobs, type Blobs, type Expected } from './blob/blobs.ts';
 export { AGGREGATOR_SCHEMA, readAggregatorConfig, type AggregatorConfig } from './config.ts';

@@ -34,6 +34,11 @@ export async function prismaStore(file: string, nowMs: number): Promise<Store> {
     client.close();
     throw cause;
   }
+  return storeOver(file, client);
+}
+
+/** The store over an open and migrated database, whose connection it closes. */
+export function storeOver(file: string, client: SqliteClient): Store {
   const prisma = new PrismaClient({ adapter: new PinnedLibSql(file, client) });
   return {
     tables: tablesOver(prisma),
