@@ -151,8 +151,9 @@ describe('a round', () => {
     });
   }
 
-  test.each(STEPS)('aborts when too few are left at %s, and not before the deadline', (lost) => {
-    const silent = lost === 'confirm' || lost === 'release' ? [3, 4, 5] : [4, 5];
+  const early = STEPS.filter((step) => step !== 'release');
+  test.each(early)('aborts when too few are left at %s, and not before the deadline', (lost) => {
+    const silent = lost === 'confirm' ? [3, 4, 5] : [4, 5];
     const waiting = run(5, { [lost]: silent }, 'absent');
     expect(waiting.state.step).toBe(lost);
     const course = run(5, { [lost]: silent }, 'deadline');
@@ -160,6 +161,24 @@ describe('a round', () => {
     expect(course.state.abortCode).toBe('SECAGG_TOO_FEW');
     expect(course.notes.at(-1)).toEqual({ kind: 'aborted', code: 'SECAGG_TOO_FEW' });
     expect(course.decisions.at(-1)?.effects).toEqual(['notify', 'ended']);
+  });
+
+  test('waits on for releases when too few are left for another attempt, at most a day', () => {
+    const course = run(5, { release: [3, 4, 5] }, 'deadline');
+    expect(course.state).toMatchObject({ step: 'release', deadlineMs: course.nowMs + pace.stepMs });
+    course.apply({ kind: 'tick', absent: new Set([3, 4, 5]) });
+    expect(course.state.step).toBe('release');
+    course.nowMs = course.state.deadlineMs + 86_400_000;
+    course.apply({ kind: 'tick', absent: nobody });
+    expect(course.state).toMatchObject({ step: 'aborted', abortCode: 'SECAGG_TOO_FEW' });
+  });
+
+  test.each([
+    ['nobody has released', [1, 2, 3, 4, 5]],
+    ['those who did not release are enough', [2, 3, 4, 5]],
+  ])('aborts at the deadline of the releases when %s', (_why, silent) => {
+    const course = run(5, { release: silent }, 'deadline');
+    expect(course.state).toMatchObject({ step: 'aborted', abortCode: 'SECAGG_TOO_FEW' });
   });
 
   test('gives the mask step the time of training', () => {

@@ -216,6 +216,9 @@ function settle(
 ): RoundDecision {
   if (!isRunning(state) || !mayClose(terms, state, absent, nowMs)) return unchanged(state);
   const { step } = state;
+  if (isLastChance(terms, state, nowMs)) {
+    return { state: { ...state, deadlineMs: nowMs + state.pace.stepMs }, notes: [], effects: [] };
+  }
   const missing = awaitedSilos(terms, state.coordinator);
   const coordinator = closePhase(terms, state.coordinator);
   const closed: RoundState = {
@@ -257,6 +260,24 @@ function mayClose(
   const { delivered, needed } = tally(terms, state.coordinator);
   if (delivered + missing.length < needed) return true;
   return delivered >= needed && missing.every((silo) => absent.has(silo));
+}
+
+/** How long a round waits for releases that no other attempt could replace: a day. */
+const RELEASE_PATIENCE_MS = 86_400_000;
+
+/**
+ * True when an attempt that fails now could never be made good: silos that released refuse every other
+ * attempt, and too few are left for one. Waiting on costs nothing, for the sum is fixed; giving up
+ * would end the study.
+ */
+function isLastChance(terms: SessionTerms, state: RoundState, nowMs: number): boolean {
+  if (state.coordinator.phase !== 'release') return false;
+  const missing = awaited(terms, state).length;
+  const { delivered, needed } = tally(terms, state.coordinator);
+  const canStillOpen = delivered < needed && delivered + missing >= needed;
+  const canRetry = terms.roster.length - delivered >= quorum(terms);
+  const sinceMs = state.steps.at(-1)?.atMs ?? state.openedMs;
+  return canStillOpen && !canRetry && nowMs < sinceMs + RELEASE_PATIENCE_MS;
 }
 
 /** Messages that the present step has, and how few let it close. */
