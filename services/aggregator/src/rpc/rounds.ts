@@ -1,4 +1,4 @@
-import { MedleyError, toHex } from '@medley/kit';
+import { isMedleyError, MedleyError, toHex } from '@medley/kit';
 import {
   Rounds,
   serve,
@@ -183,11 +183,8 @@ async function submit(
   if (sizeBytes === undefined) return { repeatedMessage: true };
   const hash = toHex(header.vectorHash);
   const count = (bytes: number): void => book.count(id, bytes, 0);
-  await blobs.receive(inOrder(vectorChunks(rest, count)), {
-    hash,
-    sizeBytes,
-    limitBytes: sizeBytes,
-  });
+  const expected = { hash, sizeBytes, limitBytes: sizeBytes };
+  await blobs.receive(inOrder(vectorChunks(rest, count)), expected).catch(storeIsFull);
   try {
     const { repeated } = await inbox.message(id, silo, { kind: 'masked', header });
     count(requestBytes('Submit', head));
@@ -196,6 +193,12 @@ async function submit(
     if (!isKept(parts, id, hash)) await blobs.remove(hash);
     throw caught;
   }
+}
+
+/** The silo is to try again, as when the database cannot be written, and not to leave the attempt. */
+function storeIsFull(caught: unknown): never {
+  if (!isMedleyError(caught) || caught.code !== 'FILE_UNWRITABLE') throw caught;
+  throw new MedleyError('STORE_UNUSABLE', 'the vector cannot be written', { cause: caught });
 }
 
 async function* vectorChunks(
