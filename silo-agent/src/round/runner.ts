@@ -16,6 +16,9 @@ const TOO_LATE: readonly ErrorCode[] = [
 /** Pauses between tries of one message while the way to the aggregator is broken. */
 const RESEND = { firstMs: 250, maxMs: 10_000 };
 
+/** Faults of this site's own disk, which somebody is expected to mend. */
+const DISK_FAULTS: readonly ErrorCode[] = ['FILE_UNWRITABLE', 'FILE_UNREADABLE'];
+
 /** How long a withdrawal is tried; the round goes on without it anyway. */
 const WITHDRAW_MS = 10_000;
 
@@ -92,11 +95,31 @@ export class StudyRunner {
     const cancel = new AbortController();
     this.#running = { task, cancel };
     try {
-      await this.#take(task, cancel.signal);
+      await this.#takePatiently(task, cancel.signal);
     } catch (caught) {
       if (!cancel.signal.aborted) await this.#refuse(task, MedleyError.from(caught), cancel.signal);
     } finally {
       this.#running = undefined;
+    }
+  }
+
+  /**
+   * From the confirmation on, the others count on this silo's word, and a round that fails after the
+   * first release cannot be repeated: a disk that is full or away is waited for.
+   */
+  async #takePatiently(task: Task, signal: AbortSignal): Promise<void> {
+    const backoff = new Backoff(RESEND, this.#parts.clock, this.#parts.rng);
+    for (;;) {
+      try {
+        await this.#take(task, signal);
+        return;
+      } catch (caught) {
+        const { code, message } = MedleyError.from(caught);
+        const isLate = task.step.name === 'confirm' || task.step.name === 'release';
+        if (!DISK_FAULTS.includes(code) || !isLate || signal.aborted) throw caught;
+        this.#log.warn('disk waited for', { ...fieldsOf(task), code, detail: message });
+        await backoff.pause(signal);
+      }
     }
   }
 

@@ -9,7 +9,7 @@ import {
   type JsonSchema,
 } from '@medley/kit';
 import { deserializeSilo, serializeSilo, type SessionTerms, type SiloState } from '@medley/secagg';
-import { readDocument, readIfThere, writeDocument } from '../file.ts';
+import { isMissing, readDocument, readIfThere, writeDocument } from '../file.ts';
 import type { RoundId } from './task.ts';
 
 /** One attempt as it stands on disk. `ended`: this silo gave it up; it holds no secret any more. */
@@ -71,7 +71,7 @@ export class Sessions {
     return deserializeSilo(fromBase64(file.state) ?? new Uint8Array(), terms);
   }
 
-  /** Every attempt that is on disk, in order. */
+  /** Every attempt that is on disk, in order. Throws FILE_UNREADABLE, AGENT_STATE_INVALID. */
   async list(): Promise<readonly SessionSummary[]> {
     const found: SessionSummary[] = [];
     for (const name of await namesIn(this.#folder)) {
@@ -160,6 +160,12 @@ export class Sessions {
   }
 }
 
+/** None only where there is no folder: an attempt that is overlooked would be taken for a new one. */
 async function namesIn(folder: string): Promise<readonly string[]> {
-  return readdir(folder).catch(() => []);
+  try {
+    return await readdir(folder);
+  } catch (cause) {
+    if (isMissing(cause)) return [];
+    throw new MedleyError('FILE_UNREADABLE', `${folder} cannot be read`, { cause });
+  }
 }
