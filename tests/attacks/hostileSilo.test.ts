@@ -9,6 +9,7 @@ import {
   BOXES,
   LATE,
   MESSAGES,
+  POISON,
   STANDING,
   VECTORS,
   type Outcome,
@@ -159,6 +160,7 @@ describe.each([
   ['messages', MESSAGES],
   ['boxes', BOXES],
   ['vectors', VECTORS],
+  ['poisoned vectors', POISON],
   ['late and early messages', LATE],
   ['what stands before', STANDING],
 ])('a hostile silo against a real aggregator over mutual TLS: %s', (_group, attacks) => {
@@ -168,6 +170,11 @@ describe.each([
     expect(attemptsOf(status)).toEqual(ATTEMPTS[attack.outcome]);
     expect(status.summary?.state).toBe('completed');
     expect(named(leaves)).toEqual(attack.log);
+    const back = leaves.filter((event) => event.type === 'model.rolledback');
+    expect(back.map(({ data }) => data.reason)).toEqual(
+      attack.rolledBack === undefined ? [] : [attack.rolledBack],
+    );
+    for (const { data } of back) expect(data.nextModelHash).toBe(data.modelHash);
     expectNothingRevealed();
   });
 });

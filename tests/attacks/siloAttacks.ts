@@ -1,5 +1,12 @@
 import { sha256, systemRng } from '@medley/kit';
-import { advertise, confirmationBytes, setHash, type SharesMessage } from '@medley/secagg';
+import {
+  advertise,
+  confirmationBytes,
+  layoutLength,
+  mask,
+  setHash,
+  type SharesMessage,
+} from '@medley/secagg';
 import { PROOF_BYTES } from '../../packages/secagg/src/dispute/agreementProof.ts';
 import { complaintBytes } from '../../packages/secagg/src/wire/messages.ts';
 import {
@@ -31,6 +38,8 @@ export interface SiloAttack {
   readonly outcome: Outcome;
   /** Whether the silo goes away afterwards, so that nobody waits for it. */
   readonly leaves?: boolean;
+  /** Gate that keeps the round from moving the model. */
+  readonly rolledBack?: string;
   /** Lines that the log has about it: `type silo step code`. */
   readonly log: readonly string[];
 }
@@ -271,6 +280,47 @@ export const VECTORS: readonly SiloAttack[] = [
     codes: ['ok', 'SECAGG_CONFLICT'],
     outcome: 'goes on with it',
     log: [refused('mask', 'SECAGG_CONFLICT'), blamed('mask', 'SECAGG_CONFLICT')],
+  },
+];
+
+/** R2 again from its state before, over other words than its rows make. */
+function remasked(sending: Sending, bend: (words: Uint32Array) => Uint32Array) {
+  const { before, task, terms, silo } = sending;
+  if (before?.phase !== 'shared') throw new Error('not after R1');
+  const words = bend(new Uint32Array(layoutLength(terms.layout)));
+  const made = mask(before, task.mask!, words, silo.identity);
+  return submit(sending, made.message, made.wire);
+}
+
+/** What masking cannot see: that words are within the ring is all that can be said of one vector. */
+export const POISON: readonly SiloAttack[] = [
+  {
+    title: 'oversized norms: the largest words of the ring in every slot',
+    step: 'mask',
+    play: (sending) => codes(remasked(sending, (words) => words.fill(2 ** 31 - 1))),
+    codes: ['ok'],
+    outcome: 'goes on with it',
+    rolledBack: 'sum',
+    log: [],
+  },
+  {
+    title: 'NaN: the bits of float32 NaN in place of whole numbers',
+    step: 'mask',
+    play: (sending) => codes(remasked(sending, (words) => words.fill(0x7fc00000))),
+    codes: ['ok'],
+    outcome: 'goes on with it',
+    rolledBack: 'sum',
+    log: [],
+  },
+  {
+    title: 'noise in the place of an update',
+    step: 'mask',
+    play: (sending) =>
+      codes(remasked(sending, ({ length }) => new Uint32Array(systemRng.bytes(4 * length).buffer))),
+    codes: ['ok'],
+    outcome: 'goes on with it',
+    rolledBack: 'sum',
+    log: [],
   },
 ];
 

@@ -9,7 +9,7 @@ import {
   kindOfRound,
   lastRound,
   layoutFor,
-  nextState,
+  settleRound,
   type Charter,
   type ModelState,
   type Study,
@@ -72,7 +72,7 @@ export async function runFederation(federation: Federation): Promise<FederationR
       });
       row.push(summary);
     }
-    const next = nextState({ study, charter, kind, state, sum });
+    const next = settleRound({ study, charter, kind, state, sum });
     state = next.state;
     summaries.push(row);
     metrics.push(next.metrics);

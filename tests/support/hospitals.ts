@@ -45,7 +45,7 @@ import {
   draftCharter,
   encodeModelState,
   kindOfRound,
-  nextState,
+  settleRound,
   roundTerms,
   type Charter,
   type Floors,
@@ -260,7 +260,7 @@ export class Federation {
     removeMasks(sum, planUnmask(this.#terms, this.#coordinator));
     const kind = kindOfRound(STUDY, this.#terms.round)!;
     const state = decodeModelState(this.blobs.get(this.#model.hex)!);
-    const next = nextState({ study: STUDY, charter: this.charter, kind, state, sum });
+    const next = settleRound({ study: STUDY, charter: this.charter, kind, state, sum });
     const nextModel = this.put(encodeModelState(next.state));
     const closed = this.prove(this.put(vectorBytes(sum)), nextModel);
     const task = this.taskWith(closed);

@@ -37,7 +37,7 @@ import {
   kindOfRound,
   lastRound,
   modelStateHash,
-  nextState,
+  settleRound,
   readStudy,
   roundTerms,
   statisticsValues,
@@ -154,7 +154,7 @@ export function wholeStudy(): TrailEvent[] {
     removeMasks(sum, planUnmask(terms, session.coordinator));
     const aggregateHash = hashVector(sum);
     const receipt = receiptToJson(makeReceipt(terms, session.coordinator, aggregateHash));
-    state = nextState({ study: STUDY, charter: CHARTER, kind, state, sum }).state;
+    state = settleRound({ study: STUDY, charter: CHARTER, kind, state, sum }).state;
     const nextModelHash = modelStateHash(encodeModelState(state));
     if (round === 2) {
       record(aggregator, {

@@ -7,6 +7,7 @@ export * from './evaluation.ts';
 export { EXAMPLE_STUDY } from './example.ts';
 export * from './feature.ts';
 export * from './floors.ts';
+export * from './gate.ts';
 export * from './loss.ts';
 export * from './modelFit.ts';
 export * from './modelState.ts';

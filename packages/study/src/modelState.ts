@@ -22,11 +22,22 @@ export interface ModelState {
   readonly parameters: Float32Array;
   /** Null until the statistics round is done, and for studies that do not standardise. */
   readonly standardisation: Standardisation | null;
+  /** The model before the last update, where the study has gates: what they go back to. */
+  readonly previous?: PreviousModel;
+}
+
+/** A model that was good, with its figures on the test rows; null where there were none. */
+export interface PreviousModel {
+  /** As many as the state has. */
+  readonly parameters: Float32Array;
+  readonly loss: number | null;
+  readonly auc: number | null;
 }
 
 interface Header {
   readonly parameters: number;
   readonly standardisation: { readonly mean: number[]; readonly scale: number[] } | null;
+  readonly previous?: { readonly loss: number | null; readonly auc: number | null };
 }
 
 const MAGIC = new TextEncoder().encode('MDLY1');
@@ -47,31 +58,43 @@ const HEADER_SCHEMA: JsonSchema = {
       required: ['mean', 'scale'],
       properties: { mean: numbers, scale: numbers },
     },
+    previous: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['loss', 'auc'],
+      properties: { loss: { type: ['number', 'null'] }, auc: { type: ['number', 'null'] } },
+    },
   },
 };
 
 /**
  * The one byte form of a state: `MDLY1`, header length as uint32, canonical JSON header, parameters
- * as float32; integers and floats little-endian. Throws MODEL_STATE_INVALID for NaN or Infinity.
+ * as float32, then those of the previous model if there is one; integers and floats little-endian.
+ * Throws MODEL_STATE_INVALID for NaN or Infinity.
  */
 export function encodeModelState(state: ModelState): Uint8Array {
   checkState(state);
-  const { parameters, standardisation } = state;
+  const { parameters, standardisation, previous } = state;
+  const blocks = previous ? [parameters, previous.parameters] : [parameters];
   const header = canonicalBytes({
     parameters: parameters.length,
     standardisation: standardisation && {
       mean: Array.from(standardisation.mean),
       scale: Array.from(standardisation.scale),
     },
+    ...(previous && { previous: { loss: previous.loss, auc: previous.auc } }),
   });
-  const bytes = new Uint8Array(MAGIC.length + 4 + header.length + 4 * parameters.length);
+  const size = 4 * parameters.length;
+  const bytes = new Uint8Array(MAGIC.length + 4 + header.length + blocks.length * size);
   const view = new DataView(bytes.buffer);
   bytes.set(MAGIC);
   view.setUint32(MAGIC.length, header.length, true);
   bytes.set(header, MAGIC.length + 4);
   const start = MAGIC.length + 4 + header.length;
   requireLittleEndian();
-  bytes.set(new Uint8Array(parameters.buffer, parameters.byteOffset, 4 * parameters.length), start);
+  blocks.forEach((block, i) => {
+    bytes.set(new Uint8Array(block.buffer, block.byteOffset, size), start + i * size);
+  });
   return bytes;
 }
 
@@ -91,14 +114,21 @@ export function decodeModelState(bytes: Uint8Array): ModelState {
   }
   const header = readHeader(bytes.slice(headerAt, headerAt + headerLength));
   const start = headerAt + headerLength;
-  if (bytes.length !== start + 4 * header.parameters) {
+  const size = 4 * header.parameters;
+  if (bytes.length !== start + (header.previous ? 2 : 1) * size) {
     throw new MedleyError('MODEL_STATE_INVALID', 'length and parameter count disagree');
   }
   requireLittleEndian();
-  const parameters = new Float32Array(header.parameters);
-  new Uint8Array(parameters.buffer).set(bytes.subarray(start));
+  const blockAt = (at: number): Float32Array => {
+    const block = new Float32Array(header.parameters);
+    new Uint8Array(block.buffer).set(bytes.subarray(at, at + size));
+    return block;
+  };
   const state: ModelState = {
-    parameters,
+    parameters: blockAt(start),
+    ...(header.previous && {
+      previous: { ...header.previous, parameters: blockAt(start + size) },
+    }),
     standardisation: header.standardisation && {
       mean: Float64Array.from(header.standardisation.mean),
       scale: Float64Array.from(header.standardisation.scale),
@@ -154,10 +184,12 @@ function readHeader(bytes: Uint8Array): Header {
   return value as Header;
 }
 
-function checkState({ parameters, standardisation }: ModelState): void {
-  for (let at = 0; at < parameters.length; at++) {
-    if (!Number.isFinite(parameters[at])) {
-      throw new MedleyError('MODEL_STATE_INVALID', `parameter ${at} is not finite`);
+function checkState({ parameters, standardisation, previous }: ModelState): void {
+  checkFinite(parameters);
+  if (previous) {
+    checkFinite(previous.parameters);
+    if (previous.parameters.length !== parameters.length) {
+      throw new MedleyError('MODEL_STATE_INVALID', 'the previous model has another length');
     }
   }
   if (!standardisation) return;
@@ -171,5 +203,13 @@ function checkState({ parameters, standardisation }: ModelState): void {
       'MODEL_STATE_INVALID',
       'standardisation needs finite means and positive scales',
     );
+  }
+}
+
+function checkFinite(parameters: Float32Array): void {
+  for (let at = 0; at < parameters.length; at++) {
+    if (!Number.isFinite(parameters[at])) {
+      throw new MedleyError('MODEL_STATE_INVALID', `parameter ${at} is not finite`);
+    }
   }
 }

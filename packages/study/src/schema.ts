@@ -137,6 +137,38 @@ const rounds: JsonSchema = closed(
   ['count'],
 );
 
+const gates: JsonSchema = {
+  ...closed(
+    'When a round is not let move the model; without this section only sums that cannot be are refused.',
+    {
+      lossRise: {
+        type: 'number',
+        minimum: 0,
+        maximum: 1000,
+        default: 0.5,
+        description:
+          'The test loss may rise by this part of what it was before the last update; beyond, the update is taken back.',
+      },
+      aucDrop: {
+        type: 'number',
+        minimum: 0,
+        maximum: 1,
+        default: 0.1,
+        description: 'The AUC on the test rows may fall by this much; beyond, likewise.',
+      },
+      cosine: {
+        type: 'number',
+        minimum: -1,
+        maximum: 1,
+        default: -0.9,
+        description:
+          'Least cosine of the angle between an update and the last one; below, it is not applied.',
+      },
+    },
+    [],
+  ),
+};
+
 /**
  * JSON Schema 2020-12 of the study file, published as docs/schemas/study.schema.json. What it cannot
  * say (which keys belong to which kind, order of ranges) {@link readStudy} checks beside it.
@@ -187,6 +219,7 @@ export const STUDY_SCHEMA: JsonSchema = {
         coordinate: { type: 'number', exclusiveMinimum: 0, maximum: 1e6 },
       }),
       secureAggregation,
+      gates,
       evaluation: {
         ...closed('Federated evaluation on the test rows.', {
           scoreBins: { type: 'integer', minimum: 2, maximum: 10_000, default: 200 },

@@ -72,6 +72,15 @@ export interface Study {
     readonly rotation: boolean;
     readonly weightCap: number;
   };
+  /** Absent: only sums that cannot be are refused. */
+  readonly gates?: {
+    /** Part by which the test loss may rise over one update. */
+    readonly lossRise: number;
+    /** How far the AUC may fall over one update. */
+    readonly aucDrop: number;
+    /** Least cosine between an update and the last one. */
+    readonly cosine: number;
+  };
   readonly evaluation: { readonly scoreBins: number };
 }
 

@@ -165,6 +165,11 @@ export type TrailEvent =
           readonly nextModelHash: string;
         }
       >)
+  | (OfRound &
+      Envelope<
+        'model.rolledback',
+        { readonly reason: string; readonly modelHash: string; readonly nextModelHash: string }
+      >)
   | (OfRound & Envelope<'round.aborted', { readonly reason: string; readonly retried: boolean }>)
   | (Partial<OfRound> &
       Envelope<

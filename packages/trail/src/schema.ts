@@ -187,6 +187,20 @@ export const EVENT_SCHEMAS = {
       nextModelHash: hash('The model state after it.'),
     }),
   ),
+  'model.rolledback': event(
+    'model.rolledback',
+    'round',
+    'A gate of the study kept the round from moving the model; the round closes all the same.',
+    closed('What it came to.', {
+      reason: {
+        enum: ['sum', 'loss', 'auc', 'cosine'],
+        description:
+          'A sum that cannot be; a model that does worse than the one before; an update that turns back.',
+      },
+      modelHash: hash('The model state that the round started from.'),
+      nextModelHash: hash('The model state that the study goes on from.'),
+    }),
+  ),
   'round.aborted': event(
     'round.aborted',
     'round',

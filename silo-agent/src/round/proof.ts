@@ -18,7 +18,7 @@ import {
 import {
   decodeModelState,
   encodeModelState,
-  nextState,
+  settleRound,
   type Charter,
   type RoundKind,
   type Study,
@@ -127,7 +127,7 @@ function resultOf(
   leaf: EventOf<'round.closed'>,
 ): Pick<VerifiedRound, 'nextState' | 'nextModelHash' | 'metrics'> {
   const computed = proven('sum', () =>
-    nextState({
+    settleRound({
       study,
       charter,
       kind,

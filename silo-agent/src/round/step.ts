@@ -209,7 +209,8 @@ export async function startingState(
   const kept = await seat.progress.state(task.model.hex);
   if (kept) return kept;
   const parameters = seat.pinned.charter.modelParameters;
-  const limit = STATE_OVERHEAD_BYTES + 4 * parameters;
+  // With gates the state holds the previous model as well.
+  const limit = STATE_OVERHEAD_BYTES + 2 * 4 * parameters;
   const blob: BlobName = task.model;
   const fetched = await deliver(() => parts.messages.fetchBlob(blob, limit, signal));
   if (decodeModelState(fetched).parameters.length !== parameters) {

@@ -6,7 +6,13 @@ import {
   type Blame,
   type SessionTerms,
 } from '@medley/secagg';
-import { decodeModelState, encodeModelState, lastRound, nextState } from '@medley/study';
+import {
+  decodeModelState,
+  encodeModelState,
+  lastRound,
+  settleRound,
+  type GateReason,
+} from '@medley/study';
 import type { Change } from '../log/ledger.ts';
 import { exclude } from '../studies/exclusion.ts';
 import type { Agreement } from '../studies/agreement.ts';
@@ -24,6 +30,8 @@ export interface Opening {
   readonly nextModel: BlobName;
   readonly metrics: Uint8Array;
   readonly blamed: readonly Blame[];
+  /** Why the model did not take the update, if it did not. */
+  readonly gate: GateReason | undefined;
 }
 
 /**
@@ -39,13 +47,14 @@ export async function openRoundSum(
 ): Promise<Opening> {
   const before = decodeModelState(await blobs.readAll(state.model.hash));
   const { sum, blamed } = await openSum(terms, state.coordinator, blobs, masker);
-  const after = nextState({ study, charter, kind: state.kind, state: before, sum });
+  const after = settleRound({ study, charter, kind: state.kind, state: before, sum });
   const words = packVector(terms.layout, sum);
   return {
     receipt: receiptToJson(makeReceipt(terms, state.coordinator, sha256(words))),
     aggregate: await blobs.write(words),
     nextModel: await blobs.write(encodeModelState(after.state)),
     metrics: canonicalBytes(after.metrics),
+    gate: after.gate,
     blamed,
   };
 }
@@ -64,6 +73,19 @@ export async function recordClosing(
     const note = sharedBrokenly(silo);
     await record(eventOf(note, state, charter));
     await exclude(change, charter, state.id, note, nowMs);
+  }
+  if (opening.gate !== undefined) {
+    await record({
+      type: 'model.rolledback',
+      actor,
+      outcome: 'failed',
+      ...state.id,
+      data: {
+        reason: opening.gate,
+        modelHash: state.model.hash,
+        nextModelHash: opening.nextModel.hash,
+      },
+    });
   }
   const leafIndex = await record({
     type: 'round.closed',
