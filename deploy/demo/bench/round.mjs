@@ -27,7 +27,8 @@ sides, and the largest error of the opened mean against the exact one.
   --profile FOLDER every process writes a CPU profile there
 
 Figures: secondsPerRound (from the end of one round to the end of the next: verification by every silo
-is in it), bytesUp and bytesDown (a round, all silos together), aggregatorPeakBytes, siloPeakBytes (the
+is in it), aggregatorCpuSeconds and siloCpuSeconds (processor time a round, of all threads; the mean
+silo), bytesUp and bytesDown (a round, all silos together), aggregatorPeakBytes, siloPeakBytes (the
 largest silo), maxError and errorBound (n·Δ).`;
 
 /** Runs the bench; gives the exit code. */
@@ -155,6 +156,8 @@ function print(figures) {
   const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
   console.log(`${silos} silos, ${size} words, ${rounds} rounds over mutual TLS`);
   console.log(`  a round                 ${secondsPerRound.toFixed(3)} s`);
+  const { aggregatorCpuSeconds: hub, siloCpuSeconds: silo } = figures;
+  console.log(`  processor time          ${hub.toFixed(3)} s aggregator, ${silo.toFixed(3)} s a silo`);
   console.log(`  to the aggregator       ${megabytes(bytesUp)} a round, all silos`);
   console.log(`  to the silos            ${megabytes(bytesDown)} a round`);
   console.log(`  memory, aggregator      ${megabytes(figures.aggregatorPeakBytes)}`);

@@ -10,12 +10,17 @@ export async function watchRounds(prepared, progress) {
   const ends = new Set();
   const over = Promise.withResolvers?.() ?? deferred();
   let lastMs = performance.now();
+  // Processor time from the first verified round on: what is set up once is not in it.
+  let warm;
   const agents = names.map((name) =>
     programs.start(name, 'medley-agent', ['run', '--home', homeOf(name)], {
       log: join(work, 'logs', `${name}.log`),
       onLine: (line) => {
         lastMs = performance.now();
-        if (line.includes('"round verified"')) progress(`${name}: ${roundIn(line)}`);
+        if (line.includes('"round verified"')) {
+          warm ??= Promise.all([aggregator, ...agents].map(({ pid }) => cpuSeconds(pid)));
+          progress(`${name}: ${roundIn(line)}`);
+        }
         if (line.includes('"refused"')) over.reject(new Error(`${name}: ${line}`));
         if (line.includes('"study complete"')) ends.add(name);
         if (ends.size === names.length) over.resolve();
@@ -38,11 +43,17 @@ export async function watchRounds(prepared, progress) {
   } finally {
     clearInterval(watchdog);
   }
+  const before = (await warm) ?? [];
+  const after = await Promise.all([aggregator, ...agents].map(({ pid }) => cpuSeconds(pid)));
+  const used = after.map((seconds, i) => seconds - (before[i] ?? 0));
   const memory = await Promise.all(agents.map(({ pid }) => peakBytes(pid)));
   const aggregatorPeakBytes = await peakBytes(aggregator.pid);
   const report = await programs.call('medley', 'study', 'status', study, ...operator);
+  const timed = report.rounds.length - 1;
   return {
     ...averages(report.rounds.filter(({ kind }) => kind === 'training')),
+    aggregatorCpuSeconds: used[0] / timed,
+    siloCpuSeconds: used.slice(1).reduce((sum, one) => sum + one, 0) / agents.length / timed,
     aggregatorPeakBytes,
     siloPeakBytes: Math.max(...memory),
   };
@@ -83,6 +94,14 @@ function roundIn(line) {
 async function peakBytes(pid) {
   const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
   return 1024 * Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1] ?? 0);
+}
+
+/** Processor time so far, user and system (Linux); 0 where the system does not say. */
+async function cpuSeconds(pid) {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  // Behind the name, which may hold anything: state is field 3, times are 14 and 15, in ticks of 10 ms.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) / 100;
 }
 
 function deferred() {
