@@ -123,7 +123,7 @@ export class Hub {
     const { config, caPem, logKey, time, seed, gatherMs, logger } = this.#setup;
     const file = join(this.folder, 'medley.db');
     this.#client = await openSqlite(file);
-    this.#store = storeOver(file, this.#client);
+    this.#store = storeOver(this.#client);
     const rng = seededRng(`${seed} hub ${this.folder.slice(-2)}`);
     this.#parts = await assembleAggregator({
       config,

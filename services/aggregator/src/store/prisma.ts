@@ -1,21 +1,22 @@
 import { isMedleyError, MedleyError } from '@medley/kit';
-import { PrismaClient, type Prisma } from './generated/client.ts';
+import type { Prisma } from './generated/client.ts';
 import { migrate, ownMigrations } from './migrate.ts';
 import { enrolmentTables } from './prismaEnrolment.ts';
 import { identityTables } from './prismaIdentity.ts';
 import { logTables } from './prismaLog.ts';
 import { roundsTable } from './prismaRounds.ts';
 import { studyTables } from './prismaStudies.ts';
-import { openSqlite, PinnedLibSql, type SqliteClient } from './sqlite.ts';
+import { delegateOf, type Delegate } from './query.ts';
+import { readModels } from './schema.ts';
+import { Connection, openSqlite, type SqliteClient } from './sqlite.ts';
 import type { Store, Tables } from './store.ts';
 
-/** What queries need: the client, or one transaction of it. */
+/**
+ * What queries need. The type is that of Prisma's client, generated from the schema, so that the
+ * compiler checks every query against it; what runs is {@link delegateOf}, which takes a tenth of the
+ * memory of Prisma's engine and no second thread (docs/decisions/0015).
+ */
 export type Db = Prisma.TransactionClient;
-
-/** Writes of one transaction may wait this long for each other before the store gives up. */
-const TRANSACTION_WAIT_MS = 30_000;
-/** A transaction that takes longer is broken: nothing inside one waits for a peer. */
-const TRANSACTION_LIMIT_MS = 30_000;
 
 /**
  * The store in one SQLite file, made and migrated when needed. Throws STORE_UNUSABLE when the file
@@ -30,47 +31,56 @@ export async function prismaStore(file: string, nowMs: number): Promise<Store> {
   }
   try {
     await migrate(client, await ownMigrations(), nowMs);
+    return storeOver(client);
   } catch (cause) {
     client.close();
     throw cause;
   }
-  return storeOver(file, client);
 }
 
 /** The store over an open and migrated database, whose connection it closes. */
-export function storeOver(file: string, client: SqliteClient): Store {
-  const prisma = new PrismaClient({ adapter: new PinnedLibSql(file, client) });
+export function storeOver(client: SqliteClient): Store {
+  const connection = new Connection(client);
+  const db = databaseOver(client);
   return {
-    tables: tablesOver(prisma),
+    tables: tablesOver(db, (work) => connection.turn(work)),
     transaction: async (work) => {
+      let isOver = false;
+      const inside = tablesOver(db, (query) => {
+        if (isOver) throw new MedleyError('INTERNAL', 'a query after the end of its transaction');
+        return query();
+      });
       try {
-        return await prisma.$transaction((db) => work(tablesOver(db)), {
-          maxWait: TRANSACTION_WAIT_MS,
-          timeout: TRANSACTION_LIMIT_MS,
-        });
+        return await connection.transaction(() => work(inside).finally(() => (isOver = true)));
       } catch (caught) {
         throw translated(caught);
       }
     },
-    close: async () => {
-      await prisma.$disconnect();
-      if (!client.closed) client.close();
-    },
+    close: () =>
+      connection.turn(async () => {
+        if (!client.closed) client.close();
+      }),
   };
 }
 
-function tablesOver(db: Db): Tables {
-  return coded({
+function databaseOver(client: SqliteClient): Db {
+  const delegates: Record<string, Delegate> = {};
+  for (const [name, model] of readModels()) delegates[name] = delegateOf(client, model);
+  // The queries that the store makes are those that a delegate has; any other throws.
+  return delegates as unknown as Db;
+}
+
+type Run = <T>(query: () => Promise<T>) => Promise<T>;
+
+/** The tables, each call of which runs as `run` lets it, with every failure as a MedleyError. */
+function tablesOver(db: Db, run: Run): Tables {
+  const tables: Tables = {
     ...enrolmentTables(db),
     ...identityTables(db),
     ...studyTables(db),
     rounds: roundsTable(db),
     ...logTables(db),
-  });
-}
-
-/** The same tables with every failure of the database as a MedleyError. */
-function coded(tables: Tables): Tables {
+  };
   const wrapped = Object.entries(tables).map(([noun, table]) => {
     const methods = Object.entries(
       table as Record<string, (...args: unknown[]) => Promise<unknown>>,
@@ -80,13 +90,10 @@ function coded(tables: Tables): Tables {
       Object.fromEntries(
         methods.map(([name, method]) => [
           name,
-          async (...args: unknown[]) => {
-            try {
-              return await method(...args);
-            } catch (caught) {
+          (...args: unknown[]) =>
+            run(() => method(...args)).catch((caught: unknown) => {
               throw translated(caught);
-            }
-          },
+            }),
         ]),
       ),
     ];
@@ -95,21 +102,21 @@ function coded(tables: Tables): Tables {
   return Object.fromEntries(wrapped) as Tables;
 }
 
-/**
- * Prisma's "unique constraint failed" and "foreign key constraint failed". The driver files what a
- * trigger raised (SQLITE_CONSTRAINT_TRIGGER) under the second.
- */
-const CONFLICTS: readonly string[] = ['P2002', 'P2003'];
+/** What the schema's own rules refuse: a key that is taken, a row that is not there, a trigger's word. */
+const CONFLICTS: readonly string[] = [
+  ...(['SQLITE_CONSTRAINT_UNIQUE', 'SQLITE_CONSTRAINT_PRIMARYKEY'] as const),
+  ...(['SQLITE_CONSTRAINT_FOREIGNKEY', 'SQLITE_CONSTRAINT_TRIGGER'] as const),
+];
 
 function translated(caught: unknown): unknown {
   if (isMedleyError(caught)) return caught;
-  if (!(caught instanceof Error) || !caught.name.startsWith('Prisma')) return caught;
-  const code = 'code' in caught ? String(caught.code) : 'unknown';
+  if (!(caught instanceof Error) || caught.name !== 'LibsqlError') return caught;
+  const { code, extendedCode = code } = caught as { code?: string; extendedCode?: string };
   return new MedleyError(
-    CONFLICTS.includes(code) ? 'STORE_CONFLICT' : 'STORE_UNUSABLE',
-    `the database answered ${code}`,
-    {
-      cause: caught,
-    },
+    extendedCode !== undefined && CONFLICTS.includes(extendedCode)
+      ? 'STORE_CONFLICT'
+      : 'STORE_UNUSABLE',
+    `the database answered ${extendedCode ?? 'something unknown'}`,
+    { cause: caught },
   );
 }

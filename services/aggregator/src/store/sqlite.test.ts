@@ -2,9 +2,8 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { PrismaClient } from './generated/client.ts';
 import { migrate, ownMigrations, type Migration } from './migrate.ts';
-import { openSqlite, PinnedLibSql } from './sqlite.ts';
+import { Connection, openSqlite } from './sqlite.ts';
 
 let folder: string;
 beforeEach(async () => {
@@ -26,32 +25,27 @@ describe('the connection', () => {
   const expected = { journal_mode: 'wal', synchronous: 2, foreign_keys: 1, busy_timeout: 5000 };
 
   test('keeps its pragmas before, inside and after transactions, failed ones too', async () => {
-    const file = join(folder, 'a.db');
-    const client = await openSqlite(file);
+    const client = await openSqlite(join(folder, 'a.db'));
     await migrate(client, await ownMigrations(), 0);
-    const prisma = new PrismaClient({ adapter: new PinnedLibSql(file, client) });
-    const read = async (
-      db: Pick<typeof prisma, '$queryRawUnsafe'>,
-    ): Promise<Record<string, unknown>> => {
+    const connection = new Connection(client);
+    const read = async (): Promise<Record<string, unknown>> => {
       const values: Record<string, unknown> = {};
-      for (const name of pragmas) {
-        const [row] = await db.$queryRawUnsafe<Record<string, unknown>[]>(`PRAGMA ${name}`);
-        values[name] = Object.values(row!)[0];
-      }
+      for (const name of pragmas)
+        values[name] = (await client.execute(`PRAGMA ${name}`)).rows[0]![0];
       return values;
     };
-    expect(await read(prisma)).toEqual(expected);
+    expect(await read()).toEqual(expected);
     for (let i = 0; i < 3; i++) {
-      expect(await prisma.$transaction((db) => read(db))).toEqual(expected);
-      const failed = prisma.$transaction(async (db) => {
-        await db.checkpoint.create({ data: { size: i, note: 'x' } });
+      expect(await connection.transaction(read)).toEqual(expected);
+      const failed = connection.transaction(async () => {
+        await client.execute(`INSERT INTO checkpoint VALUES (${String(i)}, 'x')`);
         throw new Error('no');
       });
       await expect(failed).rejects.toThrow('no');
-      expect(await read(prisma)).toEqual(expected);
+      expect(await read()).toEqual(expected);
     }
-    expect(await prisma.checkpoint.count()).toBe(0);
-    await prisma.$disconnect();
+    expect((await client.execute('SELECT * FROM checkpoint')).rows).toEqual([]);
+    client.close();
   });
 
   test('holds the log append-only against plain SQL', async () => {

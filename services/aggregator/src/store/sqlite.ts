@@ -1,9 +1,8 @@
 import { pathToFileURL } from 'node:url';
-import { PrismaLibSql } from '@prisma/adapter-libsql';
+import { createClient, type Client } from '@libsql/client/sqlite3';
 
-/** The one libSQL client type; taken from the adapter so that nothing else imports the driver. */
-export type SqliteClient = ReturnType<PrismaLibSql['createClient']>;
-type SqliteTransaction = Awaited<ReturnType<SqliteClient['transaction']>>;
+/** The one libSQL client type. */
+export type SqliteClient = Client;
 
 /**
  * What every connection must have. WAL with synchronous=FULL: a commit that returned survives power
@@ -18,64 +17,51 @@ const PRAGMAS = [
   'PRAGMA trusted_schema = OFF',
 ] as const;
 
-/** The driver reads its argument as a URL, in which %, # and ? mean something. */
-function urlOf(file: string): string {
-  return pathToFileURL(file).href;
-}
-
 /** Opens the file, made when missing, with the pragmas set. */
 export async function openSqlite(file: string): Promise<SqliteClient> {
-  const url = urlOf(file);
-  const client = new PrismaLibSql({ url }).createClient({ url });
+  // The driver reads its argument as a URL, in which %, # and ? mean something.
+  const client = createClient({ url: pathToFileURL(file).href });
   for (const pragma of PRAGMAS) await client.execute(pragma);
   return client;
 }
 
 /**
- * An adapter that stays on one connection. The driver's own `transaction` gives its connection away
- * and opens a new one, on which no pragma holds and which nobody closes; here a transaction is BEGIN
- * on the same connection. That is sound because the adapter lets nothing else run between the begin
- * and the end of a transaction. IMMEDIATE: a transaction that will write takes the lock at once
- * instead of failing when it first writes.
+ * One connection whose users take turns: a transaction, or one statement outside any. The driver's own
+ * `transaction` is never called: it gives its connection away and opens a new one, on which no pragma
+ * holds and which nobody closes.
  */
-export class PinnedLibSql extends PrismaLibSql {
-  readonly #client: SqliteClient;
+export class Connection {
+  readonly client: SqliteClient;
+  #queue: Promise<unknown> = Promise.resolve();
 
-  constructor(file: string, client: SqliteClient) {
-    super({ url: urlOf(file) });
-    this.#client = client;
+  constructor(client: SqliteClient) {
+    this.client = client;
   }
 
-  override createClient(): SqliteClient {
-    const client = this.#client;
-    return new Proxy(client, {
-      get: (target, name) => {
-        if (name === 'transaction') return async () => beginOn(target);
-        const value: unknown = Reflect.get(target, name, target);
-        return typeof value === 'function' ? (value.bind(target) as unknown) : value;
-      },
+  /** Runs `work` when all that was begun before is over. */
+  turn<T>(work: () => Promise<T>): Promise<T> {
+    const run = this.#queue.then(work);
+    this.#queue = run.catch(() => undefined);
+    return run;
+  }
+
+  /**
+   * Runs `work` between BEGIN and COMMIT, in a turn of its own; rolls back when either fails.
+   * IMMEDIATE: a transaction that will write takes the lock at once instead of failing when it first
+   * writes.
+   */
+  transaction<T>(work: () => Promise<T>): Promise<T> {
+    return this.turn(async () => {
+      await this.client.execute('BEGIN IMMEDIATE');
+      try {
+        const result = await work();
+        await this.client.execute('COMMIT');
+        return result;
+      } catch (caught) {
+        // SQLite may have rolled back by itself, as when the disk is full.
+        await this.client.execute('ROLLBACK').catch(() => undefined);
+        throw caught;
+      }
     });
   }
-}
-
-async function beginOn(client: SqliteClient): Promise<SqliteTransaction> {
-  await client.execute('BEGIN IMMEDIATE');
-  let open = true;
-  const end = async (sql: string): Promise<void> => {
-    if (!open) return;
-    await client.execute(sql);
-    open = false;
-  };
-  return {
-    execute: async (statement) => client.execute(statement),
-    batch: () => Promise.reject(new Error('no batches inside a transaction')),
-    // The driver's own would roll the transaction back; the adapter calls neither.
-    executeMultiple: () => Promise.reject(new Error('no scripts inside a transaction')),
-    commit: () => end('COMMIT'),
-    rollback: () => end('ROLLBACK'),
-    close: () => void end('ROLLBACK'),
-    get closed() {
-      return !open;
-    },
-  };
 }
