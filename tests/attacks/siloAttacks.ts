@@ -23,7 +23,7 @@ import {
   sign,
   submit,
 } from '../support/hostileMessages.ts';
-import { withBrokenBoxes, withOtherShares } from '../support/hostileShares.ts';
+import { withBrokenBoxes, withForeignSecrets, withOtherShares } from '../support/hostileShares.ts';
 import { releaseRequest, type Sending } from '../support/simAgent.ts';
 
 export type Outcome = 'goes on with it' | 'goes on without it' | 'is tried again without it';
@@ -170,6 +170,27 @@ export const BOXES: readonly SiloAttack[] = [
     codes: ['ok'],
     outcome: 'is tried again without it',
     log: [blamed('share', 'SECAGG_BOX_INVALID')],
+  },
+  {
+    title: 'bad shares: sound one by one, but not of the secret; found when the sum is opened',
+    step: 'share',
+    play: (sending) =>
+      codes(share(sending, withForeignSecrets(shared(sending), sending.silo.identity))),
+    codes: ['ok'],
+    outcome: 'goes on with it',
+    rolledBack: 'shares',
+    log: [blamed('share', 'SECAGG_SHARES_BROKEN')],
+  },
+  {
+    title: 'bad shares of its mask key, and then it is lost',
+    step: 'share',
+    play: (sending) =>
+      codes(share(sending, withForeignSecrets(shared(sending), sending.silo.identity))),
+    codes: ['ok'],
+    outcome: 'goes on without it',
+    leaves: true,
+    rolledBack: 'shares',
+    log: [blamed('share', 'SECAGG_SHARES_BROKEN')],
   },
   {
     title: 'a share for a stranger, and one for itself',

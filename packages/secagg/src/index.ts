@@ -41,7 +41,13 @@ export {
   type Blame,
   type UnmaskPlan,
 } from './coordinator/unmask.ts';
-export { evidenceOf } from './coordinator/evidence.ts';
+export { evidenceOf, sharingEvidence } from './coordinator/evidence.ts';
+export {
+  deserializeSharing,
+  judgeSharing,
+  serializeSharing,
+  type SharingEvidence,
+} from './dispute/sharing.ts';
 export { deserializeEvidence, judge, serializeEvidence, type Evidence } from './dispute/judge.ts';
 export { BOX_BYTES } from './crypto/boxes.ts';
 export { verifyIdentity, type IdentitySigner } from './crypto/keys.ts';

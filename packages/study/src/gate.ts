@@ -4,10 +4,11 @@ import { nextState, type RoundOutcome } from './strategy.ts';
 
 /**
  * Why a round did not move the model forward. `sum`: honest silos that clip cannot have made it (norm,
- * counts, losses). `loss`, `auc`: the model that the round started from does worse than the one before.
+ * counts, losses). `shares`: the sum could not be opened, for the shares of a silo that is convicted.
+ * `loss`, `auc`: the model that the round started from does worse than the one before.
  * `cosine`: the update points back against the last one.
  */
-export type GateReason = 'sum' | 'loss' | 'auc' | 'cosine';
+export type GateReason = 'sum' | 'shares' | 'loss' | 'auc' | 'cosine';
 
 /** A round as it ends. */
 export interface SettledRound {
@@ -69,6 +70,11 @@ export function settleRound(outcome: RoundOutcome): SettledRound {
     metrics: next.metrics,
     gate: undefined,
   };
+}
+
+/** The end of a round whose sum nobody can open: the state stays as it was. */
+export function unopenedRound({ kind, state }: Pick<RoundOutcome, 'kind' | 'state'>): SettledRound {
+  return { state, metrics: { kind, gate: 'shares' }, gate: 'shares' };
 }
 
 function worsening(

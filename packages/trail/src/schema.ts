@@ -193,9 +193,9 @@ export const EVENT_SCHEMAS = {
     'A gate of the study kept the round from moving the model; the round closes all the same.',
     closed('What it came to.', {
       reason: {
-        enum: ['sum', 'loss', 'auc', 'cosine'],
+        enum: ['sum', 'shares', 'loss', 'auc', 'cosine'],
         description:
-          'A sum that cannot be; a model that does worse than the one before; an update that turns back.',
+          'A sum that cannot be; one that cannot be opened, for the shares of a silo that is blamed; a model that does worse than the one before; an update that turns back.',
       },
       modelHash: hash('The model state that the round started from.'),
       nextModelHash: hash('The model state that the study goes on from.'),

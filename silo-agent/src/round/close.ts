@@ -7,6 +7,9 @@ import { recordResult } from './result.ts';
 import { startingState, type StepContext } from './step.ts';
 import type { ClosedRound } from './task.ts';
 
+/** Longest evidence against a silo in the place of a sum; 134 boxes of 200 silos take 150 kB. */
+const MOST_EVIDENCE_BYTES = 2 ** 20;
+
 /** A closed round to check, with what this silo knew before. */
 export type CloseContext = Omit<StepContext, 'state'> & { readonly closed: ClosedRound };
 
@@ -19,7 +22,7 @@ export async function closeRound(context: CloseContext): Promise<void> {
   const { study, charter } = seat.pinned;
   const { round } = task.id;
   const state = await startingState(context);
-  const limit = wireLength(terms.layout);
+  const limit = Math.max(MOST_EVIDENCE_BYTES, wireLength(terms.layout));
   const aggregate = await deliver(() => parts.messages.fetchBlob(closed.aggregate, limit, signal));
   const { kind } = task;
   const seen = progress.checkpoint;

@@ -10,6 +10,9 @@ import {
 import { leafHash, openCheckpoint, parseVerifierKey, verifyInclusion } from '@medley/merkle';
 import {
   decodeReceipt,
+  deserializeSharing,
+  judgeSharing,
+  sessionId,
   unpackVector,
   verifyReceipt,
   type RoundReceipt,
@@ -19,6 +22,7 @@ import {
   decodeModelState,
   encodeModelState,
   settleRound,
+  unopenedRound,
   type Charter,
   type RoundKind,
   type Study,
@@ -37,7 +41,7 @@ export interface ClosedClaim {
   readonly closed: ClosedRound;
   /** Bytes of the state that the round started from; their hash is `terms.modelHash`. */
   readonly state: Uint8Array;
-  /** Bytes of the opened sum. */
+  /** Bytes of the opened sum, or of the evidence why it cannot be opened. */
   readonly aggregate: Uint8Array;
   /** Newest checkpoint seen before. */
   readonly seen: SeenCheckpoint | undefined;
@@ -126,15 +130,17 @@ function resultOf(
   { terms, study, charter, kind, state, aggregate }: ClosedClaim,
   leaf: EventOf<'round.closed'>,
 ): Pick<VerifiedRound, 'nextState' | 'nextModelHash' | 'metrics'> {
-  const computed = proven('sum', () =>
-    settleRound({
-      study,
-      charter,
-      kind,
-      state: decodeModelState(state),
-      sum: unpackVector(terms.layout, aggregate),
-    }),
-  );
+  const computed = proven('sum', () => {
+    const before = decodeModelState(state);
+    const unopened = deserializeSharing(aggregate);
+    if (unopened && kind !== 'statistics') {
+      // Without a conviction the aggregator might have opened the sum, and be after another one.
+      judgeSharing({ terms, sid: sessionId(terms) }, unopened);
+      return unopenedRound({ kind, state: before });
+    }
+    const sum = unpackVector(terms.layout, aggregate);
+    return settleRound({ study, charter, kind, state: before, sum });
+  });
   const bytes = encodeModelState(computed.state);
   const nextModelHash = toHex(sha256(bytes));
   if (nextModelHash !== leaf.data.nextModelHash) {

@@ -18,6 +18,13 @@ import {
   type Release,
 } from '../wire/messages.ts';
 import type { SharedSilo } from '../silo/state.ts';
+import {
+  deserializeSharing,
+  judgeSharing,
+  serializeSharing,
+  type SharingEvidence,
+} from '../dispute/sharing.ts';
+import { sharingEvidence } from './evidence.ts';
 import { accept, type CoordinatorEvent } from './accept.ts';
 import { awaitedSilos, closePhase, deliverables, isPhaseFull } from './phase.ts';
 import { openCoordinator, sharersOf, survivorsOf, type CoordinatorState } from './state.ts';
@@ -286,11 +293,35 @@ describe('unmasking when a silo shared another secret than it committed to', () 
     expect(codeOf(act)).toBe('SECAGG_UNMASK_FAILED');
     expect(act).toThrow(what);
     expect(brokenSharers(seven, coordinator)).toEqual([2]);
+    const { sid } = coordinator;
+    const evidence = sharingEvidence(seven, coordinator, 2);
+    expect(() => judgeSharing({ terms: seven, sid }, evidence)).not.toThrow();
+    expect(deserializeSharing(serializeSharing(evidence))).toEqual(evidence);
+    const verdict = (change: Partial<SharingEvidence>) =>
+      codeOf(() => judgeSharing({ terms: seven, sid }, { ...evidence, ...change }));
+    const [first, ...rest] = evidence.shares;
+    const swapped = { ...first!, share: rest[0]!.share };
+    expect(verdict({ shares: [swapped, ...rest] })).toBe('SECAGG_MESSAGE_MALFORMED');
+    expect(verdict({ shares: rest })).toBe('SECAGG_MESSAGE_MALFORMED');
+    expect(verdict({ accused: coordinator.adverts[2]! })).toBe('SECAGG_MESSAGE_MALFORMED');
+    expect(verdict({ count: 7 })).toBe('SECAGG_SIGNATURE_INVALID');
   });
 
   test('names nobody in an honest session', () => {
     const { coordinator } = new TestSession({ terms, vectors }).runThrough('release');
     expect(brokenSharers(terms, coordinator)).toEqual([]);
+    const { sid } = coordinator;
+    for (let silo = 1; silo <= 5; silo++) {
+      const evidence = sharingEvidence(terms, coordinator, silo);
+      expect(codeOf(() => judgeSharing({ terms, sid }, evidence))).toBe('SECAGG_COMPLAINT_FALSE');
+    }
+  });
+
+  test('takes the bytes of a sum for no evidence', () => {
+    expect(deserializeSharing(new Uint8Array(400))).toBeUndefined();
+    expect(deserializeSharing(new TextEncoder().encode('{"format":"x"}'))).toBeUndefined();
+    const pretended = new TextEncoder().encode('{"format":"medley/secagg/v2/sharing"}');
+    expect(codeOf(() => deserializeSharing(pretended))).toBe('SECAGG_MESSAGE_MALFORMED');
   });
 
   test('saves the round where enough shares fit together, and blames the sharer', () => {

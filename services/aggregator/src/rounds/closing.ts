@@ -1,8 +1,11 @@
 import { canonicalBytes, sha256 } from '@medley/kit';
 import {
+  brokenSharers,
   makeReceipt,
   receiptToJson,
   packVector,
+  serializeSharing,
+  sharingEvidence,
   type Blame,
   type SessionTerms,
 } from '@medley/secagg';
@@ -11,6 +14,7 @@ import {
   encodeModelState,
   lastRound,
   settleRound,
+  unopenedRound,
   type GateReason,
 } from '@medley/study';
 import type { Change } from '../log/ledger.ts';
@@ -59,6 +63,33 @@ export async function openRoundSum(
   };
 }
 
+/**
+ * The end of a round whose sum cannot be opened because a silo's shares are not of its secrets: the
+ * evidence stands in the place of the sum, and the model stays. Undefined where a round cannot end so:
+ * nothing follows from a statistics round that was not opened.
+ */
+export async function closeUnopened(
+  state: RoundState,
+  terms: SessionTerms,
+  { blobs }: Pick<RoundParts, 'blobs'>,
+): Promise<Opening | undefined> {
+  if (state.kind === 'statistics') return undefined;
+  const broken = brokenSharers(terms, state.coordinator);
+  const [first] = broken;
+  if (first === undefined) return undefined;
+  const evidence = serializeSharing(sharingEvidence(terms, state.coordinator, first));
+  const before = decodeModelState(await blobs.readAll(state.model.hash));
+  const { metrics, gate } = unopenedRound({ kind: state.kind, state: before });
+  return {
+    receipt: receiptToJson(makeReceipt(terms, state.coordinator, sha256(evidence))),
+    aggregate: await blobs.write(evidence),
+    nextModel: state.model,
+    metrics: canonicalBytes(metrics),
+    gate,
+    blamed: broken.map((silo) => ({ silo, reason: 'its shares do not give back its secret' })),
+  };
+}
+
 /** Records the opened sum, moves the study to its next model state and ends it after its last round. */
 export async function recordClosing(
   change: Change,
@@ -101,7 +132,8 @@ export async function recordClosing(
     },
   });
   const row = await studyOf(tables, state.id.study);
-  const isLast = state.id.round === lastRound(study);
+  // A silo that was blamed may have been one too many.
+  const isLast = state.id.round === lastRound(study) && row.state === 'active';
   await tables.studies.put({
     ...row,
     modelState: opening.nextModel,

@@ -5,7 +5,7 @@ import { memberName, type Agreement } from '../studies/agreement.ts';
 import { stopStudy, studyOf } from '../studies/desk.ts';
 import { absentees } from '../studies/exclusion.ts';
 import { termsOf, type OpenRound, type RoundBook, type RoundParts } from './book.ts';
-import { openRoundSum, recordClosing, type Opening } from './closing.ts';
+import { closeUnopened, openRoundSum, recordClosing, type Opening } from './closing.ts';
 import { nextAttempt, readiness } from './opening.ts';
 import { rowOf } from './record.ts';
 import { awaited, decide, openRound, type RoundState } from './round.ts';
@@ -140,7 +140,7 @@ export class Progress {
   }
 
   async #close(open: OpenRound): Promise<void> {
-    const { ledger, clock, logger } = this.#parts;
+    const { ledger, logger } = this.#parts;
     const { state, terms, agreement } = open;
     let opening: Opening;
     try {
@@ -149,6 +149,14 @@ export class Progress {
       const { code, message } = MedleyError.from(caught);
       if (MENDABLE.has(code)) throw caught;
       logger.error('sum not opened', { ...state.id, code, detail: message });
+      const unopened =
+        code === 'SECAGG_UNMASK_FAILED'
+          ? await closeUnopened(state, terms, this.#parts)
+          : undefined;
+      if (unopened) {
+        await this.#record(open, unopened);
+        return;
+      }
       const broken = code === 'SECAGG_UNMASK_FAILED' ? brokenSharers(terms, state.coordinator) : [];
       await ledger.change(async (change) => {
         if (this.#book.find(state.id) === open)
@@ -156,6 +164,13 @@ export class Progress {
       });
       return;
     }
+    await this.#record(open, opening);
+  }
+
+  /** Closes the round as it was opened, in one transaction, and signs a checkpoint over it. */
+  async #record(open: OpenRound, opening: Opening): Promise<void> {
+    const { ledger, clock, logger } = this.#parts;
+    const { state, terms, agreement } = open;
     await ledger.change(async (change) => {
       if (this.#book.find(state.id) !== open) return;
       const nowMs = clock.nowMs();
