@@ -9,7 +9,7 @@ const mayImport = {
   'packages/autodiff': ['kit'],
   'packages/merkle': ['kit'],
   'packages/pki': ['kit'],
-  'packages/study': ['kit', 'secagg'],
+  'packages/study': ['kit', 'secagg', 'privacy'],
   'packages/rpc': ['kit', 'pki'],
   'packages/trail': ['kit', 'secagg', 'merkle', 'study'],
   'services/aggregator': [

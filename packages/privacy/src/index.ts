@@ -1,4 +1,10 @@
-export { epsilonOf, noiseFor, type Accountant, type NoiseTarget } from './accountant/calibrate.ts';
+export {
+  epsilonOf,
+  leastNoise,
+  noiseFor,
+  type Accountant,
+  type NoiseTarget,
+} from './accountant/calibrate.ts';
 export {
   discreteGaussianRdp,
   localVariance,

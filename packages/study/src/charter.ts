@@ -1,5 +1,6 @@
 import { MedleyError, documentHash, fromBase64 } from '@medley/kit';
 import type { RosterEntry } from '@medley/secagg';
+import type { PrivacyTerms } from './privacy.ts';
 
 /** One silo in a charter. */
 export interface CharterMember {
@@ -41,6 +42,8 @@ export interface Charter {
   };
   readonly cohort: { readonly minPatients: number };
   readonly modelParameters: number;
+  /** Differential privacy; absent where the study has none. */
+  readonly privacy?: PrivacyTerms;
   /** Checkpoint origin and C2SP verifier key of the consortium's log. */
   readonly log: { readonly origin: string; readonly verifierKey: string };
   /** RFC 3339, UTC, milliseconds. */

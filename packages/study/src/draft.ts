@@ -12,6 +12,8 @@ import {
 import { defaultThreshold } from '@medley/secagg';
 import { rosterEntries, type Charter } from './charter.ts';
 import { CHARTER_SCHEMA } from './charterSchema.ts';
+import { draftPrivacy } from './privacyTerms.ts';
+import type { PrivacyTerms } from './privacy.ts';
 import { checkFloors, checkInvariants, type Floors } from './floors.ts';
 import type { Study } from './study.ts';
 
@@ -26,6 +28,8 @@ export interface CharterDraft {
   readonly log: Charter['log'];
   readonly nowMs: number;
   readonly floors: Floors;
+  /** Privacy whose noise is known already, as in a signed charter; else it is calibrated. */
+  readonly privacy?: PrivacyTerms;
 }
 
 /** A charter of 200 silos is about 30 kB, so that it fits into one leaf of the log. */
@@ -34,13 +38,14 @@ const MAX_CHARTER_BYTES = 60_000;
 /**
  * The charter that a study file, a model and a roster make; roster indices follow the given order.
  * Threshold defaults to ⌊2n/3⌋ + 1, minSurvivors to max(3, threshold). Throws CHARTER_ROSTER_INVALID,
- * CHARTER_FLOOR_TOO_WEAK, CHARTER_OVERFLOW or CHARTER_EXPIRED.
+ * CHARTER_FLOOR_TOO_WEAK, CHARTER_OVERFLOW, CHARTER_PRIVACY_COST, CHARTER_PRIVACY_NOISE,
+ * PRIVACY_TARGET_OUT_OF_REACH or CHARTER_EXPIRED.
  */
 export function draftCharter(draft: CharterDraft): Charter {
   const { study, roster } = draft;
   const wanted = study.secureAggregation;
   const threshold = wanted.threshold ?? defaultThreshold(roster.length);
-  const charter: Charter = {
+  const open: Charter = {
     medley: 'charter/v1',
     consortium: draft.consortium,
     study: study.name,
@@ -75,6 +80,8 @@ export function draftCharter(draft: CharterDraft): Charter {
     created: timestamp(draft.nowMs),
     expires: study.expires,
   };
+  const privacy = draftPrivacy(study, open, draft.privacy);
+  const charter: Charter = privacy ? { ...open, privacy } : open;
   checkInvariants(charter);
   checkFloors(charter, draft.floors);
   // Whatever was passed in, nobody is asked to sign what silos would refuse to read.
@@ -135,6 +142,7 @@ export function checkCharter(
     ['clipping', charter.clipping, expected.clipping],
     ['rounds', charter.rounds, expected.rounds],
     ['cohort', charter.cohort, expected.cohort],
+    ['privacy', charter.privacy ?? null, expected.privacy ?? null],
     [
       'modelParameters',
       charter.modelParameters,
@@ -164,5 +172,6 @@ function draftOf(
     log: charter.log,
     nowMs: Date.parse(charter.created),
     floors: { minSilos: 3, minSurvivors: 3, minPatients: 1 },
+    ...(charter.privacy && { privacy: charter.privacy }),
   });
 }

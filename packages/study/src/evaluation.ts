@@ -60,6 +60,7 @@ export function evaluationValues(study: Study, charter: Charter, test: ScoredRow
     const histogram = label === 1 ? positives : negatives;
     histogram[scoreBin(probability, bins)]! += 1;
   }
+  if (charter.privacy) return { positives, negatives };
   return {
     testCount: Float64Array.of(labels.length),
     testLoss: Float64Array.of(loss / (LOSS_CAP * weightCap)),
@@ -74,6 +75,7 @@ export function evaluationValues(study: Study, charter: Charter, test: ScoredRow
  * made it: negative or broken counts, histograms that do not add up, a loss beyond its cap.
  */
 export function readEvaluation(study: Study, charter: Charter, decoded: DecodedSlots): Evaluation {
+  if (charter.privacy) return readNoised(study, charter, decoded);
   const { weightCap } = charter.secureAggregation;
   const most = charter.roster.length * weightCap;
   const count = readWhole(decoded, 'testCount', 0, most);
@@ -102,4 +104,42 @@ function readHistogram(
   most: number,
 ): number[] {
   return Array.from({ length: bins }, (_, bin) => readWhole(decoded, name, 0, most, bin));
+}
+
+/**
+ * Federated figures from two noised histograms alone: what is computed from them costs no further
+ * privacy. A row counts at the middle of its bin, a bin of negative count as empty (for the AUC, whose
+ * noise then has mean 0, as it is). Throws STUDY_SUM_INVALID for what rows and noise cannot make.
+ */
+function readNoised(study: Study, charter: Charter, decoded: DecodedSlots): Evaluation {
+  const bins = study.evaluation.scoreBins;
+  const { weightCap } = charter.secureAggregation;
+  const most = charter.roster.length * weightCap * 2;
+  const signed = (name: 'positives' | 'negatives'): number[] =>
+    Array.from({ length: bins }, (_, bin) => readWhole(decoded, name, -most, most, bin));
+  const [plus, minus] = [signed('positives'), signed('negatives')];
+  const [positives, negatives] = [plus, minus].map((bin) => bin.map((count) => Math.max(0, count)));
+  let [count, loss, squares] = [0, 0, 0];
+  const add = (rows: number, bin: number, label: 0 | 1): void => {
+    const probability = (bin + 0.5) / bins;
+    count += rows;
+    loss += rows * binomialLoss(Math.log(probability / (1 - probability)), label);
+    squares += rows * (probability - label) ** 2;
+  };
+  positives!.forEach((rows, bin) => add(rows, bin, 1));
+  negatives!.forEach((rows, bin) => add(rows, bin, 0));
+  return {
+    count,
+    loss: count === 0 ? null : loss / count,
+    auc: noisedAuc(plus, minus),
+    brier: count === 0 ? null : squares / count,
+    histogram: { positives: positives!, negatives: negatives! },
+  };
+}
+
+function noisedAuc(positives: readonly number[], negatives: readonly number[]): number | null {
+  const total = (counts: readonly number[]): number => counts.reduce((sum, one) => sum + one, 0);
+  if (total(positives) <= 0 || total(negatives) <= 0) return null;
+  const auc = aucFromHistogram(positives, negatives);
+  return auc === null ? null : Math.min(1, Math.max(0, auc));
 }

@@ -1,5 +1,6 @@
 import { MedleyError, fromBase64 } from '@medley/kit';
 import type { Charter } from './charter.ts';
+import { checkPrivacy, noiseTail } from './privacyTerms.ts';
 
 /** What a consortium refuses to go below, whatever a study asks for. */
 export interface Floors {
@@ -26,8 +27,9 @@ export function finestBits(silos: number): number {
 
 /**
  * What holds for every charter, of any consortium: a roster of distinct silos and keys, a safe
- * threshold, no overflow, a life that ends after it begins. Throws CHARTER_ROSTER_INVALID,
- * CHARTER_FLOOR_TOO_WEAK, CHARTER_OVERFLOW or CHARTER_EXPIRED.
+ * threshold, no overflow, privacy at the cost it states, a life that ends after it begins. Throws CHARTER_ROSTER_INVALID,
+ * CHARTER_FLOOR_TOO_WEAK, CHARTER_OVERFLOW, CHARTER_PRIVACY_COST, CHARTER_PRIVACY_NOISE or
+ * CHARTER_EXPIRED.
  */
 export function checkInvariants(charter: Charter): void {
   checkRoster(charter);
@@ -43,13 +45,16 @@ export function checkInvariants(charter: Charter): void {
     `minSurvivors ${minSurvivors} is below 3 or threshold`,
   );
   weak(minSurvivors > n, `minSurvivors ${minSurvivors} cannot be met by ${n} silos`);
-  // A sum of n signed b-bit words must stay in the ring's signed half.
-  if (n * 2 ** (bits - 1) >= 2 ** (ringBits - 1)) {
+  // A sum of n signed b-bit words and their noise must stay in the ring's signed half.
+  const tail = noiseTail(charter);
+  if (n * 2 ** (bits - 1) + tail >= 2 ** (ringBits - 1)) {
+    const noise = tail > 0 ? ` and noise of up to ${tail}` : '';
     throw new MedleyError(
       'CHARTER_OVERFLOW',
-      `${n} silos of ${bits} bits overflow ${ringBits} bits`,
+      `${n} silos of ${bits} bits${noise} overflow ${ringBits} bits`,
     );
   }
+  checkPrivacy(charter);
   if (weightCap > 2 ** (finestBits(n) - 1) - 1) {
     throw new MedleyError('CHARTER_OVERFLOW', `weightCap ${weightCap} does not fit for ${n} silos`);
   }

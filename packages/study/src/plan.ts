@@ -28,9 +28,12 @@ export function firstRound(study: Study): number {
   return study.training.standardise ? 0 : 1;
 }
 
-/** Number of the study's last round, the evaluation. */
+/**
+ * Number of the study's last round, the evaluation. With privacy of whole silos there is none: test
+ * figures would need noise that hides a hospital.
+ */
 export function lastRound(study: Study): number {
-  return study.rounds.count + 1;
+  return study.rounds.count + (study.privacy?.level === 'silo' ? 0 : 1);
 }
 
 /** Kind of round number `round`, undefined where the study has no such round. */
@@ -39,7 +42,7 @@ export function kindOfRound(study: Study, round: number): RoundKind | undefined 
     return undefined;
   }
   if (round === 0) return 'statistics';
-  return round === lastRound(study) ? 'evaluation' : 'training';
+  return round > study.rounds.count ? 'evaluation' : 'training';
 }
 
 /**
@@ -58,13 +61,10 @@ export function layoutFor(study: Study, charter: Charter, kind: RoundKind): Vect
   const unit = (name: string, length = 1): Slot => ({ name, length, bound: 1, bits: fine });
   const { scoreBins } = study.evaluation;
   const { ringBits, rotation } = charter.secureAggregation;
-  const evaluation = [
-    whole('testCount'),
-    unit('testLoss'),
-    unit('brier'),
-    whole('positives', scoreBins),
-    whole('negatives', scoreBins),
-  ];
+  const histograms = [whole('positives', scoreBins), whole('negatives', scoreBins)];
+  const evaluation = charter.privacy
+    ? histograms
+    : [whole('testCount'), unit('testLoss'), unit('brier'), ...histograms];
   switch (kind) {
     case 'statistics': {
       const columns = featureCount(study);
@@ -80,8 +80,8 @@ export function layoutFor(study: Study, charter: Charter, kind: RoundKind): Vect
           ...(ringBits !== 32 && { ringBits }),
         },
         whole('weight'),
-        unit('trainLoss'),
-        ...evaluation,
+        // What has no noise of its own is left out of a private study's sums.
+        ...(charter.privacy ? [] : [unit('trainLoss'), ...evaluation]),
       ];
     case 'evaluation':
       return evaluation;
@@ -101,6 +101,7 @@ export function planDocument(study: Study, charter: Charter, kind: RoundKind): J
     strategy: study.strategy.kind,
     clipping: { ...charter.clipping },
     lossCap: LOSS_CAP,
+    ...(charter.privacy && { privacy: { ...charter.privacy } as Json }),
     layout: layoutFor(study, charter, kind).map((slot) => ({ ...slot })),
   };
 }

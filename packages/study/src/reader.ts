@@ -1,4 +1,5 @@
 import { MedleyError, isMedleyError, parseYaml, timestamp, type Located } from '@medley/kit';
+import { resolvePrivacy, type PrivacyPlan, type WrittenPrivacy } from './privacy.ts';
 import { STUDY_SCHEMA } from './schema.ts';
 import {
   outcomeColumns,
@@ -20,7 +21,13 @@ interface WrittenFeature {
   readonly categories?: string[];
 }
 
-type Written = Omit<Study, 'features' | 'outcome' | 'training'> & {
+type Written = Omit<Study, 'features' | 'outcome' | 'training' | 'split' | 'privacy'> & {
+  readonly split: {
+    readonly train: number;
+    readonly seed: string;
+    readonly method?: 'shuffle' | 'hash';
+  };
+  readonly privacy?: WrittenPrivacy;
   readonly features: readonly WrittenFeature[];
   readonly outcome: { readonly kind: Outcome['kind'] } & Readonly<Record<string, unknown>>;
   readonly training: Omit<TrainingPlan, 'optimizer'> & {
@@ -62,7 +69,7 @@ function parse(bytes: Uint8Array, source: string): Located<Written> {
 }
 
 function resolve(written: Written, fault: Fault): Study {
-  const { features, outcome, training, ...rest } = written;
+  const { features, outcome, training, split, privacy, ...rest } = written;
   const expiresMs = Date.parse(rest.expires);
   if (Number.isNaN(expiresMs)) fault(['expires'], 'is not a date of the calendar');
   const study: Study = {
@@ -71,6 +78,8 @@ function resolve(written: Written, fault: Fault): Study {
     features: features.map((feature, i) => resolveFeature(feature, ['features', i], fault)),
     outcome: resolveOutcome(outcome, fault),
     training: resolveTraining(training, fault),
+    split: resolveSplit(split, privacy, fault),
+    ...(privacy && { privacy: planOf(written, privacy, fault) }),
   };
   checkColumns(study, fault);
   if (study.clipping.coordinate > study.clipping.normL2) {
@@ -141,6 +150,40 @@ function resolveTraining(written: Written['training'], fault: Fault): TrainingPl
         ? { kind: 'sgd', momentum: optimizer.momentum ?? 0 }
         : { kind: 'adam' },
   };
+}
+
+function resolveSplit(
+  { train, seed, method }: Written['split'],
+  privacy: WrittenPrivacy | undefined,
+  fault: Fault,
+): Study['split'] {
+  const isPrivate = privacy?.level === 'record';
+  if (isPrivate && method === 'shuffle') {
+    fault(
+      ['split', 'method'],
+      'must be hash with privacy of level record: one patient more would move others',
+    );
+  }
+  return { train, seed, ...((isPrivate || method === 'hash') && { method: 'hash' }) };
+}
+
+function planOf(written: Written, privacy: WrittenPrivacy, fault: Fault): PrivacyPlan {
+  const { training, cohort, secureAggregation, features, outcome } = written;
+  return resolvePrivacy(
+    privacy,
+    {
+      batchSize: training.batchSize,
+      localSteps: training.localSteps,
+      standardise: training.standardise,
+      minPatients: cohort.minPatients,
+      weightCap: secureAggregation.weightCap,
+      columns: [
+        ...features.map(({ name }) => name),
+        ...[outcome['column'], outcome['event'], outcome['time']].map(String),
+      ],
+    },
+    fault,
+  );
 }
 
 /** No column twice, and none that is both input and answer: that would leak the outcome. */

@@ -1,4 +1,5 @@
 import type { JsonSchema } from '@medley/kit';
+import { PRIVACY_SCHEMA } from './privacy.ts';
 
 /** A name that may stand in a path, a certificate and a URL. */
 export const NAME_PATTERN = '^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$';
@@ -202,10 +203,19 @@ export const STUDY_SCHEMA: JsonSchema = {
       }),
       features: { type: 'array', items: feature, minItems: 1, maxItems: 4096 },
       outcome,
-      split: closed('Which rows train and which test.', {
-        train: { type: 'number', exclusiveMinimum: 0, exclusiveMaximum: 1 },
-        seed: { type: 'string', minLength: 1, maxLength: 200 },
-      }),
+      split: closed(
+        'Which rows train and which test.',
+        {
+          train: { type: 'number', exclusiveMinimum: 0, exclusiveMaximum: 1 },
+          seed: { type: 'string', minLength: 1, maxLength: 200 },
+          method: {
+            enum: ['shuffle', 'hash'],
+            description:
+              'shuffle: exactly that share of the rows. hash: each patient by itself, whatever others there are, as privacy of level record needs; shuffle, and hash with such privacy, when absent.',
+          },
+        },
+        ['train', 'seed'],
+      ),
       model: closed('A forward ONNX graph beside this file.', {
         file: { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$' },
         input: { type: 'string', minLength: 1, maxLength: 200 },
@@ -227,6 +237,7 @@ export const STUDY_SCHEMA: JsonSchema = {
         required: [],
         default: {},
       },
+      privacy: PRIVACY_SCHEMA,
     },
     [
       'apiVersion',

@@ -1,4 +1,4 @@
-import { MedleyError, permutation, seededRng } from '@medley/kit';
+import { canonicalBytes, MedleyError, permutation, seededRng, sha256 } from '@medley/kit';
 
 /** Row numbers in ascending order; together they are 0…n−1, each once. */
 export interface Split {
@@ -23,4 +23,15 @@ export function splitRows(n: number, fraction: number, seed: string, salt: strin
   const order = permutation(seededRng(JSON.stringify(['medley/split/v1', seed, salt])), n);
   const size = Math.floor(n * fraction);
   return { train: order.slice(0, size).sort(), test: order.slice(size).sort() };
+}
+
+/**
+ * Whether one patient trains or tests, decided for each alone: nobody's part changes with who else is
+ * there, so that one patient more or less is one example more or less. `patient` is what the source
+ * tells them apart by. Shares are of the expected size only. The same in every release.
+ */
+export function isTrained(patient: string, fraction: number, seed: string, salt: string): boolean {
+  const digest = sha256(canonicalBytes(['medley/split/v2', seed, salt, patient]));
+  const draw = new DataView(digest.buffer, digest.byteOffset).getUint32(0);
+  return draw < fraction * 2 ** 32;
 }

@@ -2,9 +2,13 @@ import { MedleyError } from '@medley/kit';
 import type { Charter } from './charter.ts';
 import { encodedRange } from './feature.ts';
 import type { Standardisation } from './modelState.ts';
+import { STATISTICS_GRID, statisticsTolerance } from './noised.ts';
 import type { DecodedSlots, SlotValues } from './plan.ts';
 import { checkCohort, checkRows, readMean, readWhole, roundingOf } from './slot.ts';
 import { encodedColumns, featureCount, type Study } from './study.ts';
+
+/** Where noise may have hidden a variance: a tenth of a column's half range is its deviation at least. */
+const LEAST_VARIANCE = 0.01;
 
 /** Pooled description of the encoded training rows of every surviving silo. */
 export interface Statistics {
@@ -30,6 +34,8 @@ export function statisticsValues(
   checkCohort(rows.length, charter);
   const columns = featureCount(study);
   const range = encodedRange(study);
+  const kept = encodedColumns(study).map(({ standardise }) => standardise);
+  const { privacy } = charter;
   const sum = new Float64Array(columns);
   const squares = new Float64Array(columns);
   rows.forEach((row, r) => {
@@ -38,6 +44,12 @@ export function statisticsValues(
     }
     range.forEach(({ low, high }, c) => {
       const u = clampUnit((row[c]! - (low + high) / 2) / ((high - low) / 2));
+      if (privacy) {
+        // Noise is spent on the columns that are standardised alone.
+        sum[c]! += kept[c] ? onGrid(u) : 0;
+        squares[c]! += kept[c] ? onGrid(u * u) : 0;
+        return;
+      }
       sum[c]! += u;
       squares[c]! += u * u;
     });
@@ -56,7 +68,8 @@ export function statisticsValues(
 export function readStatistics(study: Study, charter: Charter, decoded: DecodedSlots): Statistics {
   const { weightCap } = charter.secureAggregation;
   const count = readWhole(decoded, 'count', 1, charter.roster.length * weightCap);
-  const rounding = roundingOf(charter, count);
+  const noise = statisticsTolerance(study, charter, count);
+  const rounding = roundingOf(charter, count) + noise;
   const range = encodedRange(study);
   const mean = new Float64Array(range.length);
   const scale = new Float64Array(range.length);
@@ -68,7 +81,12 @@ export function readStatistics(study: Study, charter: Charter, decoded: DecodedS
     mean[c] = (low + high) / 2 + half * u;
     // Var is off by at most rounding·(1 + 2|u|) plus a square; below that it may be rounding alone,
     // and dividing by it would blow a constant column up.
-    scale[c] = variance > 4 * rounding ? half * Math.sqrt(variance) : 1;
+    scale[c] =
+      noise > 0
+        ? half * Math.sqrt(Math.max(variance, LEAST_VARIANCE))
+        : variance > 4 * rounding
+          ? half * Math.sqrt(variance)
+          : 1;
   });
   return { count, mean, scale };
 }
@@ -84,6 +102,11 @@ export function standardisationFrom(study: Study, statistics: Statistics): Stand
       standardise ? statistics.scale[c]! : 1,
     ),
   };
+}
+
+/** To the nearest multiple of the grid; stays within [−1, 1]. */
+function onGrid(value: number): number {
+  return Math.round(value / STATISTICS_GRID) * STATISTICS_GRID;
 }
 
 function clampUnit(value: number): number {

@@ -68,9 +68,9 @@ export function nextState(outcome: RoundOutcome): {
         metrics: {
           kind,
           weight,
-          trainLoss,
+          ...(trainLoss !== null && { trainLoss }),
           updateNorm: moved.normL2,
-          evaluation: evaluationJson(evaluation),
+          ...(evaluation && { evaluation: evaluationJson(evaluation) }),
         },
       };
     }

@@ -1,3 +1,5 @@
+import type { PrivacyPlan } from './privacy.ts';
+
 /** A number column; `range` is inclusive and in `unit`, before `transform`. */
 export interface NumberFeature {
   readonly name: string;
@@ -53,7 +55,12 @@ export interface Study {
   readonly cohort: { readonly minPatients: number };
   readonly features: readonly Feature[];
   readonly outcome: Outcome;
-  readonly split: { readonly train: number; readonly seed: string };
+  readonly split: {
+    readonly train: number;
+    readonly seed: string;
+    /** `hash`: each patient by itself; absent: a shuffle of all rows. */
+    readonly method?: 'hash';
+  };
   readonly model: { readonly file: string; readonly input: string; readonly output: string };
   readonly training: TrainingPlan;
   readonly strategy: { readonly kind: 'fedavg' };
@@ -82,6 +89,13 @@ export interface Study {
     readonly cosine: number;
   };
   readonly evaluation: { readonly scoreBins: number };
+  /** Absent: no differential privacy. */
+  readonly privacy?: PrivacyPlan;
+}
+
+/** The column that tells patients apart, where the study names one. */
+export function patientColumn({ privacy }: Study): string | undefined {
+  return privacy?.level === 'record' ? privacy.patientColumn : undefined;
 }
 
 /** Columns of the dataset that the outcome is read from. */

@@ -26,11 +26,12 @@ export interface LocalTraining {
 
 /** What an opened training round says. */
 export interface TrainingSum {
-  /** Training rows of all surviving silos. */
+  /** Training rows of all surviving silos; weightCap for each of them in a private study. */
   readonly weight: number;
-  readonly trainLoss: number;
-  /** Of the round's starting model. */
-  readonly evaluation: Evaluation;
+  /** Null in a private study. */
+  readonly trainLoss: number | null;
+  /** Of the round's starting model; null in a private study. */
+  readonly evaluation: Evaluation | null;
 }
 
 /**
@@ -47,10 +48,13 @@ export function trainingValues(study: Study, charter: Charter, local: LocalTrain
   if (delta.length !== charter.modelParameters) {
     throw new MedleyError('STUDY_VALUES_INVALID', `update of ${delta.length} parameters`);
   }
-  const share = weight / weightCap;
+  // In a private study all silos weigh the same: a weight would tell the number of patients.
+  const counted = charter.privacy ? weightCap : weight;
+  const share = counted / weightCap;
   const update = charter.secureAggregation.rotation
     ? rotate(charter, finiteUpdate(delta, share))
     : clippedUpdate(delta, share, charter.clipping.coordinate);
+  if (charter.privacy) return { update, weight: Float64Array.of(counted) };
   return {
     update,
     weight: Float64Array.of(weight),
@@ -92,6 +96,7 @@ function finiteUpdate(delta: Float32Array, share: number): Float64Array {
 export function readTraining(study: Study, charter: Charter, decoded: DecodedSlots): TrainingSum {
   const { weightCap } = charter.secureAggregation;
   const weight = readWhole(decoded, 'weight', 1, charter.roster.length * weightCap);
+  if (charter.privacy) return { weight, trainLoss: null, evaluation: null };
   const rounding = roundingOf(charter, weight);
   return {
     weight,
@@ -165,8 +170,13 @@ function checkNorm(charter: Charter, normL2: number, length: number, factor: num
   const { clipping, secureAggregation, roster } = charter;
   const step = clipping.coordinate / (2 ** (secureAggregation.bits - 1) - 1);
   const rounding = Math.sqrt(length) * roster.length * step * factor;
+  // Skellam noise of d coordinates has length √(dμ) but for a few deviations of √μ.
+  const { privacy } = charter;
+  const deviation =
+    privacy?.level === 'silo' ? Math.sqrt(roster.length * privacy.variance) * step * factor : 0;
+  const noise = deviation * (Math.sqrt(length) + 10);
   // One part in a million covers the float32 rounding of clipped deltas.
-  if (normL2 > clipping.normL2 * (1 + 1e-6) + rounding) {
+  if (normL2 > clipping.normL2 * (1 + 1e-6) + rounding + noise) {
     throw new MedleyError('STUDY_SUM_INVALID', 'the mean update is longer than clipping allows');
   }
 }

@@ -47,6 +47,13 @@ export const PRIVACY = {
     remedy:
       'Restore the ledger from a backup that has its last release; never delete it, for what was spent stays spent.',
   },
+  PRIVACY_STATEMENT_INVALID: {
+    grpc: 'INVALID_ARGUMENT',
+    http: 400,
+    exit: EXIT.integrity,
+    sentence: 'A hospital’s statement of the privacy that it spent is missing or does not hold.',
+    remedy: 'Compare the statement with the charter and the hospital’s own medley-agent budget.',
+  },
   PRIVACY_LEDGER_BUSY: {
     grpc: 'UNAVAILABLE',
     http: 503,

@@ -53,6 +53,21 @@ export const STUDY = {
     sentence: 'The study asks for weaker protection than the consortium allows.',
     remedy: 'Raise the value that the message names in the study file.',
   },
+  CHARTER_PRIVACY_COST: {
+    grpc: 'FAILED_PRECONDITION',
+    http: 409,
+    exit: EXIT.policy,
+    sentence: 'The rounds of the study cost more privacy than the study allows.',
+    remedy: 'Plan more noise, fewer rounds or steps, a lower sampling rate, or a larger epsilon.',
+  },
+  CHARTER_PRIVACY_NOISE: {
+    grpc: 'FAILED_PRECONDITION',
+    http: 409,
+    exit: EXIT.policy,
+    sentence: 'Noise that hides a hospital does not fit this study.',
+    remedy:
+      'Read the arithmetic in the message: take more hospitals, fewer parameters, fewer bits or a larger epsilon, or privacy of level record.',
+  },
   CHARTER_ROSTER_INVALID: {
     grpc: 'FAILED_PRECONDITION',
     http: 409,

@@ -45,13 +45,27 @@ export function noiseFor(target: NoiseTarget): number {
   const spends = (noiseMultiplier: number): number =>
     epsilonOf({ rate, noiseMultiplier, steps }, delta, accountant);
   // What the looser accountant takes is enough for the tighter one.
-  let high = accountant === 'pld' ? noiseFor({ ...target, accountant: 'rdp' }) : 1;
+  const start = accountant === 'pld' ? noiseFor({ ...target, accountant: 'rdp' }) : 1;
+  return leastNoise(spends, epsilon, { start, precision });
+}
+
+/**
+ * The smallest noise multiplier, to a relative `precision` and from above, at which `spends` does not
+ * exceed `epsilon`; `spends` falls as noise grows. For plans of several mechanisms, of which one is
+ * sought. Throws PRIVACY_TARGET_OUT_OF_REACH.
+ */
+export function leastNoise(
+  spends: (noiseMultiplier: number) => number,
+  epsilon: number,
+  { start = 1, precision = 1e-4 }: { readonly start?: number; readonly precision?: number } = {},
+): number {
+  let high = start;
   while (spends(high) > epsilon) {
     high *= 2;
     if (high > LARGEST_NOISE) {
       throw new MedleyError(
         'PRIVACY_TARGET_OUT_OF_REACH',
-        `no noise multiplier up to ${LARGEST_NOISE} gives epsilon ${epsilon} at delta ${delta}`,
+        `no noise multiplier up to ${LARGEST_NOISE} gives epsilon ${epsilon}`,
       );
     }
   }
