@@ -140,6 +140,16 @@ export type TrailEvent =
           readonly deadline: string;
         }
       >)
+  | (OfRound &
+      Envelope<
+        'privacy.spent',
+        {
+          readonly silo: string;
+          /** Canonical bytes of the {@link SpendStatement} and Ed25519 signature, base64. */
+          readonly statement: string;
+          readonly signature: string;
+        }
+      >)
   | (OfRound & Envelope<'round.dropped', { readonly silo: string; readonly step: string }>)
   | (OfRound &
       Envelope<

@@ -148,6 +148,16 @@ export const EVENT_SCHEMAS = {
       deadline: instant('End of the first step'),
     }),
   ),
+  'privacy.spent': event(
+    'privacy.spent',
+    'round',
+    'A hospital stated, signed, what the round took from its privacy budget.',
+    closed('The statement.', {
+      silo,
+      statement: base64(8192, 'Canonical statement spend/v1, base64.'),
+      signature,
+    }),
+  ),
   'round.dropped': event(
     'round.dropped',
     'round',

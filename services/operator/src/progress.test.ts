@@ -42,6 +42,7 @@ function status(change: Partial<StudyStatus__Output> = {}): StudyStatus__Output 
     },
     rounds: [ROUND, OPEN],
     waitingFor: '',
+    privacy: null,
     ...change,
   };
 }

@@ -44,8 +44,27 @@ export interface StudyLine {
 export interface StudyReport extends StudyLine {
   /** Why nothing moves, in words, when nothing moves. */
   readonly waitingFor: string | null;
+  /** Differential privacy of the study, null where it has none. */
+  readonly privacy: PrivacyReport | null;
   /** Every attempt of every round, in order. */
   readonly rounds: readonly RoundReport[];
+}
+
+/** What a private study may take at each hospital and what has been taken; ε at `delta`. */
+export interface PrivacyReport {
+  readonly level: string;
+  readonly unit: string;
+  readonly adjacency: string;
+  readonly accountant: string;
+  readonly limit: number;
+  readonly delta: number;
+  /** At the end of the study. */
+  readonly planned: number;
+  readonly spent: readonly {
+    readonly silo: string;
+    readonly epsilon: number;
+    readonly releases: number;
+  }[];
 }
 
 const FIGURE = { type: ['number', 'null'] };
@@ -68,8 +87,14 @@ export function studyReport(status: StudyStatus__Output): StudyReport {
   return {
     ...studyLine(status.summary),
     waitingFor: status.waitingFor || null,
+    privacy: status.privacy ? privacyReport(status.privacy) : null,
     rounds: status.rounds.map(roundReport),
   };
+}
+
+function privacyReport(privacy: NonNullable<StudyStatus__Output['privacy']>): PrivacyReport {
+  const { level, unit, adjacency, accountant, limit, delta, planned, spent } = privacy;
+  return { level, unit, adjacency, accountant, limit, delta, planned, spent };
 }
 
 /** The wire's summary in the form of the command line. */

@@ -1,5 +1,6 @@
 import { MedleyError } from '@medley/kit';
 import { accept, wireLength, type CoordinatorEvent, type MaskedHeader } from '@medley/secagg';
+import type { SpendBytes } from '@medley/study';
 import type { Change } from '../log/ledger.ts';
 import type { RoundId, RoundRow, RoundStep } from '../store/rows.ts';
 import type { Tables } from '../store/store.ts';
@@ -7,6 +8,7 @@ import { memberIndex } from '../studies/agreement.ts';
 import type { OpenRound, RoundBook, RoundParts } from './book.ts';
 import { decodeCourse, wasAccepted } from './codec.ts';
 import { awaited, refusalCode, senderOf } from './round.ts';
+import { takeSpend } from './spends.ts';
 
 /** Step whose message an event is. */
 const STEP_OF: Readonly<Record<CoordinatorEvent['kind'], RoundStep>> = {
@@ -145,6 +147,16 @@ export class Inbox {
       const expected = wireLength(open.terms.layout);
       if (sizeBytes === expected) return expected;
       throw new MedleyError('ROUND_VECTOR_LENGTH', `${sizeBytes} bytes instead of ${expected}`);
+    } catch (caught) {
+      await this.#book.refuse(id, silo, 'mask', refusalCode(caught));
+      throw caught;
+    }
+  }
+
+  /** Takes what a silo states that the round cost it, before its vector: {@link takeSpend}. */
+  async spend(id: RoundId, silo: string, bytes: SpendBytes | undefined): Promise<void> {
+    try {
+      await takeSpend(this.#parts, this.#book, id, silo, bytes);
     } catch (caught) {
       await this.#book.refuse(id, silo, 'mask', refusalCode(caught));
       throw caught;

@@ -196,8 +196,12 @@ async function* modelChunks(
   for await (const { model } of messages) yield needed(model, 'model');
 }
 
-function studyStatus({ summary, rounds, waitingFor }: Status): StudyStatus {
-  return { summary, rounds: rounds.map(roundStatus), waitingFor };
+function studyStatus({ summary, rounds, waitingFor, privacy }: Status): StudyStatus {
+  return {
+    ...{ summary, waitingFor },
+    rounds: rounds.map(roundStatus),
+    privacy: privacy ? { ...privacy, spent: [...privacy.spent] } : null,
+  };
 }
 
 function roundStatus(report: RoundReport): NonNullable<StudyStatus['rounds']>[number] {

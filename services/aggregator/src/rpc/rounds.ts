@@ -6,6 +6,7 @@ import {
   type Handlers,
   type RoundsMethods,
   type Served,
+  type SpendBytes__Output,
   type SubmitRequest__Output,
 } from '@medley/rpc';
 import {
@@ -17,6 +18,7 @@ import {
   decodeSharesMessage,
   type CoordinatorEvent,
 } from '@medley/secagg';
+import type { SpendBytes } from '@medley/study';
 import type { Blobs } from '../blob/blobs.ts';
 import type { Inbox } from '../rounds/inbox.ts';
 import type { RoundId } from '../store/rows.ts';
@@ -181,6 +183,7 @@ async function submit(
   const announced = wholeNumber(envelope.sizeBytes, 'size_bytes');
   const sizeBytes = await inbox.admitVector(id, silo, header, announced);
   if (sizeBytes === undefined) return { repeatedMessage: true };
+  await inbox.spend(id, silo, copyOf(envelope.spend));
   const hash = toHex(header.vectorHash);
   const count = (bytes: number): void => book.count(id, bytes, 0);
   const expected = { hash, sizeBytes, limitBytes: sizeBytes };
@@ -199,6 +202,16 @@ async function submit(
 function storeIsFull(caught: unknown): never {
   if (!isMedleyError(caught) || caught.code !== 'FILE_UNWRITABLE') throw caught;
   throw new MedleyError('STORE_UNUSABLE', 'the vector cannot be written', { cause: caught });
+}
+
+/** A view of the message would keep all of it in memory. */
+function copyOf(spend: SpendBytes__Output | null): SpendBytes | undefined {
+  return spend
+    ? {
+        statement: new Uint8Array(spend.statement),
+        signature: new Uint8Array(spend.signature),
+      }
+    : undefined;
 }
 
 async function* vectorChunks(

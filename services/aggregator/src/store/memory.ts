@@ -8,6 +8,7 @@ import type {
   RoundRow,
   SignatureRow,
   SiloRow,
+  SpendRow,
   StudyRow,
   ExclusionRow,
   WithdrawalRow,
@@ -29,6 +30,7 @@ interface Contents extends IdentityContents {
   signatures: Map<string, SignatureRow>;
   withdrawals: Map<string, WithdrawalRow>;
   exclusions: Map<string, ExclusionRow>;
+  spends: Map<string, SpendRow>;
   rounds: Map<string, RoundRow>;
   log: LogEntryRow[];
   checkpoints: CheckpointRow[];
@@ -45,6 +47,7 @@ export function memoryStore(): Store {
     signatures: new Map(),
     withdrawals: new Map(),
     exclusions: new Map(),
+    spends: new Map(),
     rounds: new Map(),
     log: [],
     checkpoints: [],
@@ -76,6 +79,7 @@ function copyOf(from: Contents): Contents {
     signatures: new Map(from.signatures),
     withdrawals: new Map(from.withdrawals),
     exclusions: new Map(from.exclusions),
+    spends: new Map(from.spends),
     rounds: new Map(from.rounds),
     log: [...from.log],
     checkpoints: [...from.checkpoints],
@@ -123,6 +127,15 @@ function tablesOver(at: () => Contents): Tables {
       of: async (study) =>
         sorted(at().exclusions, (row) => row.silo).filter((row) => row.study === study),
       put: async (row) => void at().exclusions.set(`${row.study} ${row.silo}`, clone(row)),
+    },
+    spends: {
+      of: async (study) =>
+        sorted(
+          at().spends,
+          ({ round, silo }) => `${String(round).padStart(6, '0')} ${silo}`,
+        ).filter((row) => row.study === study),
+      put: async (row) =>
+        void at().spends.set(`${row.study} ${row.silo} ${String(row.round)}`, clone(row)),
     },
     rounds: roundsOver(at),
     log: {

@@ -7,7 +7,7 @@ import type { Tables } from './store.ts';
 /** Studies and charter signatures over Prisma. */
 export function studyTables(
   db: Db,
-): Pick<Tables, 'studies' | 'signatures' | 'withdrawals' | 'exclusions'> {
+): Pick<Tables, 'studies' | 'signatures' | 'withdrawals' | 'exclusions' | 'spends'> {
   return {
     studies: {
       get: async (name) => {
@@ -48,6 +48,24 @@ export function studyTables(
         const data = { ...row, atMs: BigInt(row.atMs) };
         const where = { study_silo: { study: row.study, silo: row.silo } };
         await db.exclusion.upsert({ where, create: data, update: data });
+      },
+    },
+    spends: {
+      of: async (study) => {
+        const orderBy = [{ round: 'asc' }, { silo: 'asc' }] as const;
+        const rows = await db.privacySpend.findMany({ where: { study }, orderBy: [...orderBy] });
+        return rows.map((row) => ({ ...row, atMs: numberOf(row.atMs) }));
+      },
+      put: async (row) => {
+        const data = {
+          ...row,
+          statement: blob(row.statement),
+          signature: blob(row.signature),
+          atMs: BigInt(row.atMs),
+        };
+        const { study, silo, round } = row;
+        const where = { study_silo_round: { study, silo, round } };
+        await db.privacySpend.upsert({ where, create: data, update: data });
       },
     },
     signatures: {

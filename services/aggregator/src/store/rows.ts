@@ -175,6 +175,18 @@ export interface ExclusionRow {
   readonly atMs: number;
 }
 
+/** What a silo stated to have spent on one round. */
+export interface SpendRow {
+  readonly study: string;
+  readonly silo: string;
+  readonly round: number;
+  /** Canonical JSON of the statement. */
+  readonly statement: Uint8Array;
+  /** Ed25519, 64 bytes. */
+  readonly signature: Uint8Array;
+  readonly atMs: number;
+}
+
 export type RoundKindName = 'statistics' | 'training' | 'evaluation';
 export type RoundStep =
   'advertise' | 'share' | 'mask' | 'confirm' | 'release' | 'unmask' | 'closed' | 'aborted';

@@ -12,6 +12,7 @@ import type {
   RoundRow,
   SignatureRow,
   SiloRow,
+  SpendRow,
   StudyRow,
   TokenRow,
   WithdrawalRow,
@@ -109,6 +110,13 @@ export interface Exclusions {
   put(row: ExclusionRow): Promise<void>;
 }
 
+/** What silos stated to have spent, one row a round and silo. */
+export interface Spends {
+  /** By round, then silo, ascending. */
+  of(study: string): Promise<SpendRow[]>;
+  put(row: SpendRow): Promise<void>;
+}
+
 export interface Rounds {
   get(id: RoundId): Promise<RoundRow | undefined>;
   /** By round, then attempt, ascending. */
@@ -158,6 +166,7 @@ export interface Tables {
   readonly signatures: Signatures;
   readonly withdrawals: Withdrawals;
   readonly exclusions: Exclusions;
+  readonly spends: Spends;
   readonly rounds: Rounds;
   readonly log: LogEntries;
   readonly checkpoints: Checkpoints;

@@ -3,6 +3,7 @@ import { buildTraining, initialParameters } from '@medley/autodiff';
 import {
   charterHash,
   checkModelFit,
+  clippingOfPlan,
   draftCharter,
   encodeModelState,
   readStudy,
@@ -115,7 +116,11 @@ export async function proposeStudy(
  */
 function checkModel(bytes: Uint8Array, study: Study): number {
   const { loss, optimizer } = study.training;
-  const { manifest } = buildTraining(bytes, { loss, optimizer, output: study.model.output });
+  const privacy = clippingOfPlan(study);
+  const { manifest } = buildTraining(bytes, {
+    ...{ loss, optimizer, output: study.model.output },
+    ...(privacy && { privacy }),
+  });
   checkModelFit(study, manifest);
   return manifest.parameterCount;
 }

@@ -1,11 +1,11 @@
-import { lastRound } from '@medley/study';
+import { lastRound, plannedCost, readSpend } from '@medley/study';
 import type { RoundBook } from '../rounds/book.ts';
 import { decodeCourse, type RoundCourse } from '../rounds/codec.ts';
 import { nextAttempt, readiness } from '../rounds/opening.ts';
 import type { Presence } from '../rounds/presence.ts';
 import { awaited, membersOf } from '../rounds/round.ts';
 import type { RoundRow, SignatureRow, StudyRow } from '../store/rows.ts';
-import type { Store } from '../store/store.ts';
+import type { Store, Tables } from '../store/store.ts';
 import { memberName, type Agreement, type Agreements } from './agreement.ts';
 import { signingOf, unsigned } from './desk.ts';
 import type { Clock } from '@medley/kit';
@@ -48,6 +48,23 @@ export interface Status {
   readonly summary: Summary;
   readonly rounds: readonly RoundReport[];
   readonly waitingFor: string;
+  readonly privacy: PrivacyReport | undefined;
+}
+
+/** Terms of a private study and what hospitals have stated. */
+export interface PrivacyReport {
+  readonly level: string;
+  readonly unit: string;
+  readonly adjacency: string;
+  readonly accountant: string;
+  readonly limit: number;
+  readonly delta: number;
+  readonly planned: number;
+  readonly spent: readonly {
+    readonly silo: string;
+    readonly epsilon: number;
+    readonly releases: number;
+  }[];
 }
 
 /** The summary of a study; `silo` is who asks, for its own decision. */
@@ -77,6 +94,7 @@ export async function statusOf(parts: StatusParts, row: StudyRow): Promise<Statu
   const agreement = parts.agreements.of(row);
   const rows = await tables.rounds.of(row.name);
   return {
+    privacy: await privacyOf(tables, agreement),
     summary: await summarise(parts, row),
     rounds: rows.map((round) => reportOf(round, agreement, parts.book)),
     waitingFor: waitingFor(
@@ -86,6 +104,26 @@ export async function statusOf(parts: StatusParts, row: StudyRow): Promise<Statu
       await tables.signatures.of(row.name),
       rows.at(-1),
     ),
+  };
+}
+
+async function privacyOf(
+  tables: Tables,
+  { charter }: Agreement,
+): Promise<PrivacyReport | undefined> {
+  const { privacy } = charter;
+  const cost = plannedCost(charter);
+  if (!privacy || !cost) return undefined;
+  const rows = await tables.spends.of(charter.study);
+  const { level, unit, adjacency, accountant } = privacy;
+  return {
+    ...{ level, unit, adjacency, accountant },
+    ...{ limit: cost.limit, delta: cost.delta, planned: cost.epsilon },
+    spent: charter.roster.map(({ silo }) => {
+      const own = rows.filter((row) => row.silo === silo);
+      const figures = own.map(({ statement }) => readSpend(statement).epsilon);
+      return { silo, epsilon: Math.max(0, ...figures), releases: own.length };
+    }),
   };
 }
 

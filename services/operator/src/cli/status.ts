@@ -3,7 +3,7 @@ import { printable, table, type Terminal } from '@medley/kit';
 import { withAdmin } from '../connection.ts';
 import { homeOf, type CommandContext, type SharedOptions } from '../context.ts';
 import type { OperatorHome } from '../home.ts';
-import { progressLine, studyReport, type StudyReport } from '../progress.ts';
+import { progressLine, studyReport, type PrivacyReport, type StudyReport } from '../progress.ts';
 import { watchStudy } from '../watch.ts';
 import { command } from './command.ts';
 
@@ -76,6 +76,7 @@ function describe(report: StudyReport): string {
     `state    ${state}${waitingFor ? ` (${waitingFor})` : ''}`,
     `charter  ${charterHash}, signed by ${signed} of ${rosterSize}`,
   ];
+  if (report.privacy) lines.push(...privacyLines(report.privacy));
   const recent = report.rounds
     .slice(-SHOWN_ROUNDS)
     .map((round) => [
@@ -92,4 +93,15 @@ function describe(report: StudyReport): string {
     lines.push('', table([head, ...recent]));
   }
   return printable(lines.join('\n'));
+}
+
+function privacyLines(privacy: PrivacyReport): readonly string[] {
+  const { unit, limit, delta, planned, accountant, spent } = privacy;
+  const per = `epsilon ${limit} at delta ${delta} for each ${unit}, ${accountant}`;
+  return [
+    `privacy  ${per}; all rounds will take ${planned.toFixed(3)}`,
+    ...spent.map(
+      ({ silo, epsilon }) => `         ${silo}: spent ${epsilon.toFixed(3)} of ${limit}`,
+    ),
+  ];
 }

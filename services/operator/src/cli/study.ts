@@ -3,7 +3,14 @@ import type { Command } from 'commander';
 import { buildTraining, readModelFile } from '@medley/autodiff';
 import { MedleyError, printable, readBytes, sha256, table } from '@medley/kit';
 import { toChunks, type ProposeStudyRequest } from '@medley/rpc';
-import { checkModelFit, readStudy, type Study } from '@medley/study';
+import {
+  checkModelFit,
+  clippingOfPlan,
+  previewPrivacy,
+  privacySentence,
+  readStudy,
+  type Study,
+} from '@medley/study';
 import { withAdmin } from '../connection.ts';
 import { homeOf, type CommandContext, type SharedOptions } from '../context.ts';
 import { studyLine } from '../progress.ts';
@@ -13,6 +20,7 @@ import { statusCommand } from './status.ts';
 /** `medley study …`: from a folder to a running study. */
 export function studyCommands(program: Command, context: CommandContext): void {
   const study = program.command('study').description('propose, start and watch studies');
+  plan(study, context);
   propose(study, context);
   start(study, context);
   course(study, context);
@@ -38,15 +46,63 @@ then every hospital's steward sees the same charter and signs or refuses it.
       const studyFile = await readBytes(file);
       const study = readStudy(studyFile, file);
       const model = readModelFile(resolve(context.cwd, folder, study.model.file));
-      checkModel(model, study);
+      const { parameterCount: modelParameters } = checkModel(model, study);
       const messages = proposal(studyFile, model, namesIn(options.silos));
       const reply = await withAdmin(home, (admin) => admin.proposeStudy(messages, context));
       const { charterHash } = reply;
       const roster = reply.roster.map(({ silo }) => silo);
+      const privacy = previewPrivacy(study, { silos: roster.length, modelParameters });
       const text = `${reply.study} proposed to ${roster.join(', ')}\ncharter ${charterHash}`;
       context
         .terminal(options.json)
-        .result({ study: reply.study, charterHash, roster }, printable(text));
+        .result(
+          { study: reply.study, charterHash, roster, ...(privacy && { privacy }) },
+          printable(privacy ? `${text}\nprivacy ${privacySentence(privacy)}` : text),
+        );
+    });
+}
+
+/** `plan`: what a study would cost, before anybody is asked. */
+function plan(study: Command, context: CommandContext): void {
+  command(
+    study,
+    'plan <folder>',
+    'check a study and show what privacy it would cost; sends nothing',
+  )
+    .option('--hospitals <n>', 'size of the roster that is planned', '5')
+    .addHelpText(
+      'after',
+      `
+The same checks as propose makes, and for a study with privacy the noise and what all its rounds will
+cost every hospital. Noise that would drown the model is refused with the arithmetic.
+
+  medley study plan studies/recurrence --hospitals 12
+`,
+    )
+    .action(async (folder: string, options: SharedOptions & { readonly hospitals: string }) => {
+      const silos = Number(options.hospitals);
+      if (!Number.isInteger(silos) || silos < 3 || silos > 200)
+        throw new MedleyError('USAGE', '--hospitals is a whole number from 3 to 200');
+      const file = resolve(context.cwd, folder, 'study.yaml');
+      const study = readStudy(await readBytes(file), file);
+      const model = readModelFile(resolve(context.cwd, folder, study.model.file));
+      const { parameterCount } = checkModel(model, study);
+      const privacy = previewPrivacy(study, { silos, modelParameters: parameterCount });
+      const facts = [
+        ['study', `${study.name}: ${study.title}`],
+        ['model', `${parameterCount} parameters`],
+        ['rounds', `${study.rounds.count} of training`],
+        ['privacy', privacy ? privacySentence(privacy) : 'none'],
+      ];
+      context.terminal(options.json).result(
+        {
+          study: study.name,
+          hospitals: silos,
+          parameters: parameterCount,
+          privacy: privacy ?? null,
+        },
+        printable(table(facts)),
+      );
     });
 }
 
@@ -68,10 +124,15 @@ function* proposal(
 }
 
 /** The aggregator and every hospital check the same; here it costs no connection. */
-function checkModel(model: Uint8Array, study: Study): void {
+function checkModel(model: Uint8Array, study: Study): { readonly parameterCount: number } {
   const { loss, optimizer } = study.training;
-  const { manifest } = buildTraining(model, { loss, optimizer, output: study.model.output });
+  const privacy = clippingOfPlan(study);
+  const { manifest } = buildTraining(model, {
+    ...{ loss, optimizer, output: study.model.output },
+    ...(privacy && { privacy }),
+  });
   checkModelFit(study, manifest);
+  return manifest;
 }
 
 function start(study: Command, context: CommandContext): void {
