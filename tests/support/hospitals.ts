@@ -7,7 +7,6 @@ import {
   sha256,
   silentLogger,
   systemRng,
-  timestamp,
   toHex,
   utf8,
   type Clock,
@@ -45,14 +44,17 @@ import {
   draftCharter,
   encodeModelState,
   kindOfRound,
+  readStudy,
   settleRound,
   roundTerms,
   type Charter,
   type Floors,
+  type SpendBytes,
+  type Study,
 } from '@medley/study';
-import { encodeEvent } from '@medley/trail';
-import { DEFAULT_PRIVACY } from '../../silo-agent/src/config.ts';
-import { homePaths, type AgentHome } from '../../silo-agent/src/home.ts';
+import { DEFAULT_PRIVACY, type PrivacySettings } from '../../silo-agent/src/config.ts';
+import { openLedger } from '../../silo-agent/src/budget/ledger.ts';
+import type { AgentHome } from '../../silo-agent/src/home.ts';
 import type { RoundMessages } from '../../silo-agent/src/round/messages.ts';
 import { StudyRunner } from '../../silo-agent/src/round/runner.ts';
 import type { RoundParts } from '../../silo-agent/src/round/seat.ts';
@@ -61,12 +63,12 @@ import { StudyFolder } from '../../silo-agent/src/study/folder.ts';
 import { checkDocuments } from '../../silo-agent/src/study/offer.ts';
 import { signDecision, type DecisionBytes } from '../../silo-agent/src/study/signature.ts';
 import { MODEL, STUDY, STUDY_BYTES } from './studyFile.ts';
+import { closedLeaf, memberHome, NOW_MS } from './hospitalParts.ts';
 import { honestWork } from './localWork.ts';
 
-export { STUDY };
+export { NOW_MS, STUDY };
 
 export const CONSORTIUM = 'test-consortium';
-export const NOW_MS = Date.parse('2026-11-23T08:00:00.000Z');
 const LOG_KEY = logKeyFromSeed(`medley/${CONSORTIUM}`, sha256(utf8('log key of the test')));
 /** A clock that never waits: pauses between tries take no time. */
 export const HASTY_CLOCK: Clock = {
@@ -107,6 +109,9 @@ export class Federation {
   readonly blobs = new Map<string, Uint8Array>();
   readonly sent: Sent[] = [];
   readonly decisions: DecisionBytes[] = [];
+  /** Statements of what rounds cost, as they came with vectors. */
+  readonly spends: (SpendBytes & { readonly silo: number; readonly round: number })[] = [];
+  readonly study: Study;
   readonly #leaves: Uint8Array[] = [utf8('an earlier leaf')];
   readonly #vectors = new Map<string, Uint32Array>();
   readonly #folder: string;
@@ -114,7 +119,8 @@ export class Federation {
   #coordinator!: CoordinatorState;
   #terms!: SessionTerms;
 
-  private constructor(folder: string, charter: Charter, members: readonly Member[]) {
+  private constructor(folder: string, charter: Charter, members: readonly Member[], study: Study) {
+    this.study = study;
     this.#folder = folder;
     this.charter = charter;
     this.members = members;
@@ -125,16 +131,21 @@ export class Federation {
   /** A federation of `n` whose charter everybody has signed. */
   static async open(
     n: number,
-    options: { readonly policy?: Partial<Floors> } = {},
+    options: {
+      readonly policy?: Partial<Floors>;
+      readonly studyBytes?: Uint8Array;
+      readonly privacy?: PrivacySettings;
+    } = {},
   ): Promise<Federation> {
+    const { studyBytes = STUDY_BYTES, privacy = DEFAULT_PRIVACY } = options;
+    const study = readStudy(studyBytes, 'study.yaml');
     const folder = await mkdtemp(join(tmpdir(), 'medley-federation-'));
     const identities = Array.from({ length: n }, () =>
       openIdentity(createIdentity().privateKeyPem),
     );
     const charter = draftCharter({
       consortium: CONSORTIUM,
-      study: STUDY,
-      studyBytes: STUDY_BYTES,
+      ...{ study, studyBytes },
       modelBytes: MODEL,
       modelParameters: inspectModel(MODEL).parameterCount,
       roster: identities.map(({ publicKey }, i) => ({
@@ -146,10 +157,14 @@ export class Federation {
       floors: DEFAULT_FLOORS,
     });
     const members: Member[] = [];
-    const federation = new Federation(folder, charter, members);
+    const federation = new Federation(folder, charter, members, study);
     for (const [i, identity] of identities.entries()) {
       members.push(
-        await federation.#member(i + 1, identity, { ...DEFAULT_FLOORS, ...options.policy }),
+        await federation.#member(
+          { index: i + 1, identity, studyBytes },
+          { ...DEFAULT_FLOORS, ...options.policy },
+          privacy,
+        ),
       );
     }
     return federation;
@@ -190,9 +205,16 @@ export class Federation {
   }
 
   termsOf(round: number, attempt: number): SessionTerms {
-    const kind = kindOfRound(STUDY, round) ?? 'training';
+    const kind = kindOfRound(this.study, round) ?? 'training';
     const { charter } = this;
-    return roundTerms({ charter, study: STUDY, kind, round, attempt, modelHash: this.#model.hex });
+    return roundTerms({
+      charter,
+      study: this.study,
+      kind,
+      round,
+      attempt,
+      modelHash: this.#model.hex,
+    });
   }
 
   /** What the present step asks of a silo; undefined when it is out of the attempt. */
@@ -217,8 +239,8 @@ export class Federation {
   taskWith(step: TaskStep, change: Partial<Task> = {}): Task {
     const { round, attempt } = this.#terms;
     return {
-      id: { study: STUDY.name, round, attempt },
-      kind: kindOfRound(STUDY, round) ?? 'training',
+      id: { study: this.study.name, round, attempt },
+      kind: kindOfRound(this.study, round) ?? 'training',
       charterHash: charterHash(this.charter),
       model: this.#model,
       deadlineMs: NOW_MS + 60_000,
@@ -258,9 +280,9 @@ export class Federation {
     for (const { silo } of this.#coordinator.headers)
       addInto(sum, this.#vectors.get(String(silo))!);
     removeMasks(sum, planUnmask(this.#terms, this.#coordinator));
-    const kind = kindOfRound(STUDY, this.#terms.round)!;
+    const kind = kindOfRound(this.study, this.#terms.round)!;
     const state = decodeModelState(this.blobs.get(this.#model.hex)!);
-    const next = settleRound({ study: STUDY, charter: this.charter, kind, state, sum });
+    const next = settleRound({ study: this.study, charter: this.charter, kind, state, sum });
     const nextModel = this.put(encodeModelState(next.state));
     const closed = this.prove(this.put(vectorBytes(sum)), nextModel);
     const task = this.taskWith(closed);
@@ -270,24 +292,8 @@ export class Federation {
 
   /** Everything that proves a closed round, over whatever a test wants it to say. */
   prove(aggregate: BlobName, nextModel: BlobName, key = LOG_KEY): ClosedRound {
-    const { study, round, attempt, kind } = this.#terms;
     const receipt = receiptToJson(makeReceipt(this.#terms, this.#coordinator, aggregate.sha256));
-    const leaf = encodeEvent({
-      v: 1,
-      type: 'round.closed',
-      at: timestamp(NOW_MS),
-      consortium: CONSORTIUM,
-      actor: { kind: 'aggregator', id: 'aggregator' },
-      outcome: 'ok',
-      ...{ study, round, attempt },
-      data: {
-        kind,
-        receipt,
-        aggregateHash: aggregate.hex,
-        modelHash: this.#terms.modelHash,
-        nextModelHash: nextModel.hex,
-      },
-    });
+    const leaf = closedLeaf(CONSORTIUM, this.#terms, receipt, { aggregate, nextModel });
     this.#leaves.push(leaf);
     const tree = new MerkleTree(this.#leaves.map(leafHash));
     const [size, index] = [this.#leaves.length, this.#leaves.length - 1];
@@ -319,7 +325,7 @@ export class Federation {
     const member = this.member(index);
     await member.runner.close();
     member.parts = { ...member.parts, ...change };
-    member.runner = new StudyRunner(member.parts, STUDY.name);
+    member.runner = new StudyRunner(member.parts, this.study.name);
   }
 
   /** The aggregator's side of one silo's calls. */
@@ -332,8 +338,9 @@ export class Federation {
       fetchBlob: async ({ hex }) => this.blobs.get(hex)!.slice(),
       advertise: (_id, message) => take('advertise', { kind: 'advert', message }, message),
       share: (_id, message) => take('share', { kind: 'shares', message }, message),
-      submit: async (_id, header, wire) => {
+      submit: async (_id, { header, wire, spend }) => {
         await take('mask', { kind: 'masked', header }, header);
+        if (spend) this.spends.push({ silo: index, round: this.#terms.round, ...spend });
         this.#vectors.set(String(index), unpackVector(this.#terms.layout, wire));
       },
       complain: (_id, message) => take('complain', { kind: 'complaint', message }, message),
@@ -343,24 +350,17 @@ export class Federation {
     };
   }
 
-  async #member(index: number, identity: Identity, policy: Floors): Promise<Member> {
+  async #member(
+    who: { readonly index: number; readonly identity: Identity; readonly studyBytes: Uint8Array },
+    policy: Floors,
+    privacy: PrivacySettings,
+  ): Promise<Member> {
+    const { index, identity, studyBytes } = who;
     const silo = `silo-${index}`;
     const folder = join(this.#folder, silo);
     const site = { consortium: CONSORTIUM, silo, publicKey: identity.publicKey };
-    const home: AgentHome = {
-      paths: homePaths(folder),
-      config: {
-        apiVersion: 'medley/v1',
-        kind: 'Agent',
-        site: { id: silo, name: silo },
-        policy,
-        privacy: DEFAULT_PRIVACY,
-        network: {},
-        connectors: [],
-      },
-      site: { folder, connectors: [] },
-    };
-    const documents = checkDocuments(STUDY_BYTES, canonicalBytes(this.charter), MODEL, site);
+    const home = memberHome(folder, silo, policy, privacy);
+    const documents = checkDocuments(studyBytes, canonicalBytes(this.charter), MODEL, site);
     const steward = `Steward of ${silo}`;
     const draft = {
       charter: this.charter,
@@ -370,7 +370,7 @@ export class Federation {
       atMs: NOW_MS,
     } as const;
     const signed = signDecision(draft, identity);
-    await new StudyFolder(home.paths, STUDY.name, site).pin(documents, signed);
+    await new StudyFolder(home.paths, this.study.name, site).pin(documents, signed);
     const statement = canonicalBytes(signed.decision);
     this.decisions.push({ silo, statement, signature: signed.signature });
     const withdrawn: string[] = [];
@@ -381,6 +381,7 @@ export class Federation {
       messages: this.messagesOf(index, withdrawn),
       decisions: async () => this.decisions,
       work: honestWork(index),
+      ledger: openLedger(home, { clock: HASTY_CLOCK, processes: { pid: 1, isAlive: () => false } }),
       masker: threadMasker,
       clock: HASTY_CLOCK,
       rng: systemRng,
@@ -391,7 +392,7 @@ export class Federation {
       silo,
       identity,
       home,
-      runner: new StudyRunner(parts, STUDY.name),
+      runner: new StudyRunner(parts, this.study.name),
       withdrawn,
       parts,
     };

@@ -300,7 +300,11 @@ export class HostileAggregator {
         const { key, header } = head!;
         return take(context, 'mask', key, (index, id) => {
           const vector = concatBytes(...pieces);
-          return messages(index).submit(id, decodeMaskedHeader(header), vector, signal);
+          return messages(index).submit(
+            id,
+            { header: decodeMaskedHeader(header), wire: vector, spend: undefined },
+            signal,
+          );
         });
       },
       complain: ({ key, complaint }, context) => {

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { EXIT, MedleyError, takeLock, type Logger, type LogLevel } from '@medley/kit';
+import { openLedger } from '../budget/ledger.ts';
 import { Agent } from '../agent.ts';
 import { openConnection } from '../connection.ts';
 import { keepRenewed, renewIfDue } from '../enrolment/renewalLoop.ts';
@@ -76,6 +77,7 @@ async function attend(
       messages: grpcMessages(client),
       decisions: async (study, signal) => (await client.getStudy({ study }, { signal })).signatures,
       attend: link.attend({ agentVersion: context.version, protocolVersion: PROTOCOL_VERSION }),
+      ledger: openLedger(home, context),
       ...{ work, masker, clock, rng, logger },
     });
     await agent.run({ drain, stop, drainMs });

@@ -1,11 +1,14 @@
 import type { Command } from 'commander';
 import { MedleyError, table } from '@medley/kit';
+import { arithmetic, type Forecast } from '@medley/privacy';
+import { openLedger } from '../budget/ledger.ts';
 import { withConnection, type Connection } from '../connection.ts';
 import { openDataset } from '../connectors/dataset.ts';
 import { openHome, type AgentHome } from '../home.ts';
 import { decide, leave, type Decided } from '../study/decide.ts';
 import { studyDocument, studyText } from '../study/description.ts';
 import { checkPolicy, fetchOffer, type StudyOffer } from '../study/offer.ts';
+import { checkForecast, forecastOf } from '../study/privacyView.ts';
 import { command, homeOf, type CommandContext, type SharedOptions } from './context.ts';
 
 type SignOptions = SharedOptions & {
@@ -68,7 +71,12 @@ which columns are read, what is computed, how many bytes leave in which form, wh
       );
       const terminal = context.terminal(options.json);
       const signedBy = offer.signatures.map(({ silo }) => silo);
-      terminal.result({ ...studyDocument(offer), state: offer.state, signedBy }, studyText(offer));
+      const forecast = await forecastOf(openLedger(home, context), offer.charter);
+      terminal.result(
+        { ...studyDocument(offer), state: offer.state, signedBy, budget: forecast ?? null },
+        studyText(offer),
+      );
+      if (forecast) terminal.say(budgetText(forecast));
       const policy = policyFault(home, context, offer);
       if (policy)
         terminal.say(`${terminal.paint.yellow('!')} weaker than this hospital's policy: ${policy}`);
@@ -100,7 +108,10 @@ of the roster has signed.
         const terminal = context.terminal(options.json);
         const offer = await fetchOffer(connection.client, id, connection.site, context.interrupted);
         checkPolicy(offer.charter, home.config.policy, context.clock.nowMs());
+        const forecast = await forecastOf(openLedger(home, context), offer.charter);
+        checkForecast(forecast);
         terminal.say(studyText(offer));
+        if (forecast) terminal.say(budgetText(forecast));
         if (!options.skipData) await checkOwnData(home, offer);
         if (!options.yes)
           await confirmed(context, `Type the study's name to sign as ${options.as}: `, id);
@@ -204,6 +215,11 @@ async function confirmed(context: CommandContext, question: string, id: string):
 async function checkOwnData(home: AgentHome, offer: StudyOffer): Promise<void> {
   if (home.site.connectors.length === 0) throw new MedleyError('AGENT_NO_DATA', home.paths.config);
   await openDataset(home.site, offer.study);
+}
+
+/** What signing would mean for the patients of this hospital's data set, over all studies. */
+function budgetText(forecast: Forecast): string {
+  return `budget of this site: ${arithmetic(forecast)}: it ${forecast.fits ? 'fits' : 'does not fit'}`;
 }
 
 function policyFault(

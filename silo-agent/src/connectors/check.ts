@@ -9,7 +9,7 @@ import { Tally } from './tally.ts';
 /** One study column in a {@link DataReport}; counts are cells. */
 export interface ColumnReport {
   readonly name: string;
-  readonly role: 'feature' | 'outcome';
+  readonly role: 'feature' | 'outcome' | 'patient';
   /** What the study allows, in words. */
   readonly allowed: string;
   readonly missing: number;
@@ -63,7 +63,7 @@ export async function checkData(site: SiteData, study: Study): Promise<DataRepor
     })),
     columns: targetsOf(study).map((target) => ({
       name: target.name,
-      role: target.feature ? 'feature' : 'outcome',
+      role: target.feature ? 'feature' : target.isPatient ? 'patient' : 'outcome',
       allowed: allowedText(target),
       missing: tally.missing(target.name),
       outOfRange: tally.outOfRange(target.name),
@@ -109,7 +109,8 @@ function columnText({ allowed, missing, outOfRange }: ColumnReport): string {
   return `${allowed}; ${missing} missing${outside}`;
 }
 
-function allowedText({ feature, isTime }: ColumnTarget): string {
+function allowedText({ feature, isTime, isPatient }: ColumnTarget): string {
+  if (isPatient) return 'any text that tells patients apart';
   if (!feature) return isTime ? 'days, not negative' : '0 or 1';
   if (feature.type === 'category') return feature.categories.join(', ');
   const unit = feature.unit === undefined ? '' : ` ${feature.unit}`;

@@ -35,6 +35,7 @@ function combine(cells: readonly Cell[], isMax: boolean): Cell {
 
 function inDomain(target: ColumnTarget, cell: Cell & { readonly kind: 'value' }): Cell {
   const { feature } = target;
+  if (target.isPatient) return cell;
   if (feature?.type === 'category') {
     if (feature.categories.includes(String(cell.value))) return cell;
     return fault('DATA_CATEGORY_UNKNOWN', `must be one of ${feature.categories.join(', ')}`);

@@ -1,4 +1,4 @@
-import { outcomeColumns, type Feature, type Study } from '@medley/study';
+import { outcomeColumns, patientColumn, type Feature, type Study } from '@medley/study';
 import type { CellRule, ColumnRule, Mapping, Operand } from './mapping.ts';
 import type { Tally } from './tally.ts';
 
@@ -9,6 +9,8 @@ export interface ColumnTarget {
   readonly feature?: Feature;
   /** An outcome's time; the other outcome columns are 0 or 1. */
   readonly isTime?: boolean;
+  /** Tells patients apart; any text will do. */
+  readonly isPatient?: boolean;
 }
 
 /** A study column, its rule and the source columns the rule reads. */
@@ -18,8 +20,9 @@ export interface CompiledColumn {
   readonly reads: readonly string[];
 }
 
-/** Study columns in order: features, then outcome. */
+/** Study columns in order: features, then outcome, then the one that tells patients apart. */
 export function targetsOf(study: Study): readonly ColumnTarget[] {
+  const patient = patientColumn(study);
   return [
     ...study.features.map((feature): ColumnTarget => ({
       name: feature.name,
@@ -31,6 +34,9 @@ export function targetsOf(study: Study): readonly ColumnTarget[] {
       wants: 'number',
       isTime: study.outcome.kind === 'event-within' && name === study.outcome.time,
     })),
+    ...(patient === undefined
+      ? []
+      : [{ name: patient, wants: 'text', isPatient: true } satisfies ColumnTarget]),
   ];
 }
 

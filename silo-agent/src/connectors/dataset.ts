@@ -1,5 +1,14 @@
 import { canonicalBytes, sha256, toHex } from '@medley/kit';
-import { encodedColumns, encodeRow, featureCount, outcomeOf, splitRows } from '@medley/study';
+import {
+  encodedColumns,
+  encodeRow,
+  featureCount,
+  isTrained,
+  outcomeOf,
+  patientColumn,
+  splitRows,
+  type Split,
+} from '@medley/study';
 import type { Study } from '@medley/study';
 import type { Connector } from './connector.ts';
 import { openConnectors, type SiteData } from './site.ts';
@@ -21,6 +30,8 @@ export interface Dataset {
   readonly values: Float64Array;
   /** `[rows]`, 0 or 1. */
   readonly labels: Uint8Array;
+  /** `[rows]`: equal numbers are one patient; each row is one where the study names no column. */
+  readonly patients: Int32Array;
   /** Row indices, over all parts in order. */
   readonly train: Int32Array;
   readonly test: Int32Array;
@@ -38,6 +49,8 @@ interface Source {
   readonly id: string;
   readonly values: Float64Array;
   readonly labels: Uint8Array;
+  /** What tells the patient of each row from others: the study's column, or the line of the source. */
+  readonly identities: readonly string[];
   readonly censored: number;
 }
 
@@ -76,8 +89,10 @@ export function checkSufficiency(dataset: Dataset, study: Study, tally: Tally): 
   // The header is line 1; faults of a whole source have no line.
   if (tally.faults.listed.some(({ line = 1 }) => line === 1)) return;
   const { minPatients } = study.cohort;
-  if (dataset.train.length < minPatients) {
-    const rule = `${dataset.train.length} usable training rows, the study demands ${minPatients}`;
+  const trained = new Set(Array.from(dataset.train, (row) => dataset.patients[row]));
+  if (trained.size < minPatients) {
+    const who = patientColumn(study) === undefined ? 'rows' : 'patients';
+    const rule = `${trained.size} usable training ${who}, the study demands ${minPatients}`;
     tally.fault({ code: 'DATA_TOO_FEW_ROWS', source: 'site', rule });
   }
   for (const part of ['train', 'test'] as const) {
@@ -92,6 +107,8 @@ export function checkSufficiency(dataset: Dataset, study: Study, tally: Tally): 
 async function readSource(connector: Connector, study: Study, tally: Tally): Promise<Source> {
   const rows: Float64Array[] = [];
   const labels: number[] = [];
+  const identities: string[] = [];
+  const patient = patientColumn(study);
   let censored = 0;
   for await (const { line, row } of connector.open(study, tally)) {
     const where = `${connector.id}:${line}`;
@@ -100,12 +117,13 @@ async function readSource(connector: Connector, study: Study, tally: Tally): Pro
     else {
       rows.push(encodeRow(study, row, where));
       labels.push(label);
+      identities.push(patient === undefined ? String(line) : String(row[patient]));
     }
   }
   const columns = featureCount(study);
   const values = new Float64Array(rows.length * columns);
   rows.forEach((row, i) => values.set(row, i * columns));
-  return { id: connector.id, values, labels: Uint8Array.from(labels), censored };
+  return { id: connector.id, values, labels: Uint8Array.from(labels), identities, censored };
 }
 
 function assemble(sources: readonly Source[], study: Study, missing: number): Dataset {
@@ -119,8 +137,7 @@ function assemble(sources: readonly Source[], study: Study, missing: number): Da
     const from = start;
     values.set(source.values, from * columns);
     labels.set(source.labels, from);
-    const { train, seed } = study.split;
-    const split = splitRows(source.labels.length, train, seed, source.id);
+    const split = splitOf(source, study);
     const shifted = (indices: Int32Array): Int32Array => indices.map((row) => row + from);
     parts.push({ id: source.id, train: shifted(split.train), test: shifted(split.test) });
     start += source.labels.length;
@@ -130,6 +147,7 @@ function assemble(sources: readonly Source[], study: Study, missing: number): Da
     columns,
     values,
     labels,
+    patients: patientsOf(sources, study),
     train: joined(parts.map((part) => part.train)),
     test: joined(parts.map((part) => part.test)),
     parts,
@@ -137,6 +155,53 @@ function assemble(sources: readonly Source[], study: Study, missing: number): Da
     missing,
   };
   return { ...dataset, fingerprint: fingerprintOf(dataset, study) };
+}
+
+function splitOf({ id, identities }: Source, study: Study): Split {
+  const { train: fraction, seed, method } = study.split;
+  if (method !== 'hash') return splitRows(identities.length, fraction, seed, id);
+  // A patient of two sources is one and falls on one side; lines of two sources are two patients.
+  const salt = patientColumn(study) === undefined ? id : '';
+  const train: number[] = [];
+  const test: number[] = [];
+  identities.forEach((patient, row) =>
+    (isTrained(patient, fraction, seed, salt) ? train : test).push(row),
+  );
+  return { train: Int32Array.from(train), test: Int32Array.from(test) };
+}
+
+function patientsOf(sources: readonly Source[], study: Study): Int32Array {
+  const identities = sources.flatMap((source) => source.identities);
+  if (patientColumn(study) === undefined) return Int32Array.from(identities.keys());
+  const known = new Map<string, number>();
+  return Int32Array.from(identities, (patient) => {
+    const number = known.get(patient) ?? known.size;
+    known.set(patient, number);
+    return number;
+  });
+}
+
+/** The first row of each patient among the chosen rows, in their order. */
+export function firstRows(dataset: Dataset, indices: Int32Array): Int32Array {
+  const seen = new Set<number>();
+  return indices.filter((row) => {
+    const patient = dataset.patients[row]!;
+    if (seen.has(patient)) return false;
+    seen.add(patient);
+    return true;
+  });
+}
+
+/** The places of each patient's rows among the chosen rows, a list a patient. */
+export function rowsByPatient(dataset: Dataset, indices: Int32Array): readonly number[][] {
+  const groups = new Map<number, number[]>();
+  indices.forEach((row, place) => {
+    const patient = dataset.patients[row]!;
+    const group = groups.get(patient);
+    if (group) group.push(place);
+    else groups.set(patient, [place]);
+  });
+  return [...groups.values()];
 }
 
 function joined(lists: readonly Int32Array[]): Int32Array {

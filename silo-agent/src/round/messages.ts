@@ -15,6 +15,7 @@ import {
   type Release,
   type SharesMessage,
 } from '@medley/secagg';
+import type { SpendBytes } from '@medley/study';
 import type { BlobName, RoundId } from './task.ts';
 
 /** What a runner says to the aggregator. A message said twice counts once. */
@@ -25,9 +26,13 @@ export interface RoundMessages {
   share(id: RoundId, shares: SharesMessage, signal: AbortSignal): Promise<void>;
   submit(
     id: RoundId,
-    header: MaskedHeader,
-    /** The masked vector as it travels. */
-    wire: Uint8Array,
+    submission: {
+      readonly header: MaskedHeader;
+      /** The masked vector as it travels. */
+      readonly wire: Uint8Array;
+      /** What the round cost this hospital, in a private study. */
+      readonly spend: SpendBytes | undefined;
+    },
     signal: AbortSignal,
   ): Promise<void>;
   /** In the place of `submit`. */
@@ -53,8 +58,8 @@ export function grpcMessages(client: Client<RoundsMethods>): RoundMessages {
         { signal },
       );
     },
-    submit: async (key, header, wire, signal) => {
-      await client.submit(submission(key, header, wire), { signal });
+    submit: async (key, { header, wire, spend }, signal) => {
+      await client.submit(submission(key, header, wire, spend), { signal });
     },
     complain: async (key, complaint, signal) => {
       await client.complain({ key, complaint }, { signal });
@@ -90,8 +95,9 @@ function* submission(
   key: RoundId,
   header: MaskedHeader,
   vector: Uint8Array,
+  spend: SpendBytes | undefined,
 ): Generator<SubmitRequest> {
-  yield { header: { key, header, sizeBytes: String(vector.length) } };
+  yield { header: { key, header, sizeBytes: String(vector.length), spend: spend ?? null } };
   for (const chunk of toChunks(vector)) yield { chunk };
 }
 

@@ -279,13 +279,14 @@ describe('local work', () => {
 function neverSending(messages: RoundMessages): RoundMessages {
   const hang = (signal: AbortSignal): Promise<never> =>
     new Promise((_resolve, reject) => {
+      if (signal.aborted) reject(signal.reason as Error);
       signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
     });
   return {
     ...messages,
     advertise: (_id, _message, signal) => hang(signal),
     share: (_id, _message, signal) => hang(signal),
-    submit: (_id, _header, _masked, signal) => hang(signal),
+    submit: (_id, _submission, signal) => hang(signal),
     confirm: (_id, _message, signal) => hang(signal),
     release: (_id, _message, signal) => hang(signal),
   };

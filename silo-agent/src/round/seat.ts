@@ -1,6 +1,7 @@
 import type { Clock, Logger, Rng } from '@medley/kit';
 import type { Identity } from '@medley/pki';
 import type { Masker } from '@medley/secagg';
+import type { BudgetLedger } from '../budget/ledger.ts';
 import type { AgentHome } from '../home.ts';
 import { checkPolicy, type SiteIdentity } from '../study/offer.ts';
 import { StudyFolder, type PinnedStudy } from '../study/folder.ts';
@@ -19,6 +20,8 @@ export interface RoundParts {
   /** Decisions on a study as the aggregator has them; verified here. */
   readonly decisions: (study: string, signal: AbortSignal) => Promise<readonly DecisionBytes[]>;
   readonly work: LocalWork;
+  /** Of this home's data set. */
+  readonly ledger: BudgetLedger;
   readonly masker: Masker;
   readonly clock: Clock;
   readonly rng: Rng;

@@ -5,6 +5,7 @@ import {
   MedleyError,
   syncFolder,
   toBase64,
+  writeDurably,
   writeLazily,
   type JsonSchema,
 } from '@medley/kit';
@@ -128,6 +129,16 @@ export class Sessions {
     return readIfThere(this.#vectorFile(id));
   }
 
+  /** Keeps what a private study's round says of this silo: every attempt at it says the same. */
+  async saveValues(round: number, values: Uint8Array): Promise<void> {
+    await writeDurably(join(this.#folder, `${String(round)}-0.values`), values);
+  }
+
+  /** What {@link saveValues} kept, undefined when nothing was. */
+  async loadValues(round: number): Promise<Uint8Array | undefined> {
+    return readIfThere(join(this.#folder, `${String(round)}-0.values`));
+  }
+
   async dropVector(id: Pick<RoundId, 'round' | 'attempt'>): Promise<void> {
     await rm(this.#vectorFile(id), { force: true });
   }
@@ -135,7 +146,7 @@ export class Sessions {
   /** Removes everything of rounds up to and including `round`, whose end is recorded elsewhere. */
   async forget(round: number): Promise<void> {
     for (const name of await namesIn(this.#folder)) {
-      const number = /^(\d+)-\d+\.(?:json|vector)$/.exec(name)?.[1];
+      const number = /^(\d+)-\d+\.(?:json|vector|values)$/.exec(name)?.[1];
       if (number !== undefined && Number(number) <= round)
         await rm(join(this.#folder, name), { force: true });
     }

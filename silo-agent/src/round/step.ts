@@ -4,6 +4,7 @@ import {
   complain,
   confirm,
   encodeVector,
+  layoutLength,
   maskWith,
   release,
   rosterEntry,
@@ -14,11 +15,13 @@ import {
   type SharedSilo,
   type SiloState,
 } from '@medley/secagg';
-import { decodeModelState } from '@medley/study';
+import { decodeModelState, roundPrice, type SpendBytes } from '@medley/study';
 import { checkPolicy } from '../study/offer.ts';
 import type { Progress } from './progress.ts';
 import { recordResult } from './result.ts';
 import type { RoundParts, Seat } from './seat.ts';
+import { noisedVector } from './siloNoise.ts';
+import { keepValues, keptValues, payRound } from './spend.ts';
 import type { BlobName, Task } from './task.ts';
 
 /** A step to take, admitted: its terms are the charter's and its model is the verified one. */
@@ -89,15 +92,18 @@ async function shareStep(context: StepContext, { adverts }: StepOf<'share'>): Pr
 }
 
 async function maskStep(context: StepContext, step: StepOf<'mask'>): Promise<void> {
-  const { parts, task, signal, deliver } = context;
+  const { parts, seat, task, signal, deliver } = context;
   const state = present(context);
   if (state.phase === 'confirmed' || state.phase === 'released') return;
   if (state.phase === 'advertised') throw lost(task, 'the shares were never sent');
+  // Paid before anything is made; a repeat of a round that was paid costs nothing.
+  const price = roundPrice(seat.pinned.charter, task.kind);
+  const spend = price && (await payRound(context, price));
   const { header, wire } =
     state.phase === 'shared'
-      ? await maskVector(context, state, step)
+      ? await maskVector(context, state, step, spend)
       : { header: state.header, wire: await keptVector(context, state.header) };
-  await deliver(() => parts.messages.submit(task.id, header, wire, signal));
+  await deliver(() => parts.messages.submit(task.id, { header, wire, spend }, signal));
 }
 
 /** Trains, masks, and writes vector and state before either may leave. */
@@ -105,12 +111,12 @@ async function maskVector(
   context: StepContext,
   state: SharedSilo,
   { sharers, boxes }: StepOf<'mask'>,
+  spend: SpendBytes | undefined,
 ): Promise<{ readonly header: MaskedHeader; readonly wire: Uint8Array }> {
-  const { parts, seat, task, terms } = context;
+  const { parts, seat, task } = context;
   // Before the work, which may take long, and which the attempt would not survive.
   await checkBoxes(context, state, { sharers, boxes });
-  const values = await localValues(context);
-  const encoded = encodeVector(terms.layout, values, parts.rng);
+  const encoded = spend ? await privateVector(context) : await plainVector(context);
   const done = await maskWith(parts.masker, state, { sharers, boxes }, encoded, parts.identity);
   // The vector first: a crash in between leaves the state `shared`, under which nothing has been sent.
   await seat.sessions.saveVector(task.id, done.wire);
@@ -137,6 +143,22 @@ async function checkBoxes(
   parts.logger.warn('complaint about a silo', { study, round, attempt, silo, code });
   await deliver(() => parts.messages.complain(task.id, complaint, signal));
   throw new MedleyError(code, `box of silo ${about} for silo ${state.me}`);
+}
+
+async function plainVector(context: StepContext): Promise<Uint32Array> {
+  const values = await localValues(context);
+  return encodeVector(context.terms.layout, values, context.parts.rng);
+}
+
+/** Drawn once a round and kept: another draw would be another release. */
+async function privateVector(context: StepContext): Promise<Uint32Array> {
+  const { terms, parts, seat } = context;
+  const kept = await keptValues(context);
+  if (kept?.length === layoutLength(terms.layout)) return kept;
+  const values = await localValues(context);
+  const encoded = noisedVector(seat.pinned.charter, terms.layout, values, parts.rng);
+  await keepValues(context, encoded);
+  return encoded;
 }
 
 async function keptVector({ seat, task }: StepContext, header: MaskedHeader): Promise<Uint8Array> {

@@ -2,6 +2,7 @@ import { table, type Json } from '@medley/kit';
 import { wireLength } from '@medley/secagg';
 import { layoutFor, type Feature, type RoundKind } from '@medley/study';
 import type { StudyDocuments } from './offer.ts';
+import { privacyDocument, privacyLines } from './privacyView.ts';
 
 const KINDS: readonly RoundKind[] = ['statistics', 'training', 'evaluation'];
 
@@ -45,6 +46,7 @@ export function studyDocument(documents: StudyDocuments): { readonly [key: strin
       clipNormL2: charter.clipping.normL2,
       clipCoordinate: charter.clipping.coordinate,
     },
+    privacy: privacyDocument(charter),
   };
 }
 
@@ -76,6 +78,7 @@ export function studyText(documents: StudyDocuments): string {
       '',
       `each update is clipped to norm ${String(charter.clipping.normL2)}, each number to ${String(charter.clipping.coordinate)}; ${String(maxAttempts)} attempts a round`,
     ],
+    ...privacyLines(charter).map((line, i) => [i === 0 ? 'privacy' : '', line] as const),
     ['charter', charterHash],
   ];
   const columns = study.features.map((feature) => [`  ${feature.name}`, allowedText(feature)]);

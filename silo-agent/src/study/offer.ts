@@ -4,6 +4,7 @@ import type { CharterSignature__Output, Client, RoundsMethods } from '@medley/rp
 import {
   charterHash,
   checkCharter,
+  clippingOf,
   checkFloors,
   checkModelFit,
   readCharter,
@@ -101,7 +102,11 @@ export function checkDocuments(
   const charter = readCharter(charterBytes);
   const report = inspectModel(model);
   const { loss, optimizer } = study.training;
-  const { manifest } = buildTraining(model, { loss, optimizer, output: study.model.output });
+  const privacy = clippingOf(charter.privacy);
+  const { manifest } = buildTraining(model, {
+    ...{ loss, optimizer, output: study.model.output },
+    ...(privacy && { privacy }),
+  });
   checkModelFit(study, manifest);
   checkCharter(charter, study, studyBytes, model, { modelParameters: report.parameterCount });
   const me = rosterEntries(charter).find(({ silo }) => silo === site.silo);

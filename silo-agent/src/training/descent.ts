@@ -85,7 +85,7 @@ export async function checkpoint({ signal }: Supervision): Promise<void> {
 }
 
 /** Grows by at most four times and shrinks at once towards the aim. */
-function nextChunk(steps: number, elapsedMs: number): number {
+export function nextChunk(steps: number, elapsedMs: number): number {
   const fitting = Math.floor((steps * CHUNK_MS) / Math.max(elapsedMs, 1));
   return Math.max(1, Math.min(steps * 4, fitting));
 }

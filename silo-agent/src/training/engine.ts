@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { buildTraining, Trainer } from '@medley/autodiff';
 import { documentHash, sha256, toHex } from '@medley/kit';
-import type { Study } from '@medley/study';
+import { clippingOf, type Charter, type Study } from '@medley/study';
 import { openDataset, type Dataset } from '../connectors/dataset.ts';
 import type { SiteData } from '../connectors/site.ts';
 
@@ -17,14 +17,22 @@ export class Engine {
   #dataset: Kept<Dataset> | undefined;
 
   /** The trainer of the model, built on first use. Throws MODEL_* and TRAINING_*. */
-  async trainer(study: Study, model: Uint8Array): Promise<Trainer> {
+  async trainer(study: Study, charter: Charter, model: Uint8Array): Promise<Trainer> {
     const { loss, optimizer } = study.training;
+    const privacy = clippingOf(charter.privacy);
     const { output } = study.model;
-    const key = documentHash({ model: toHex(sha256(model)), loss, optimizer, output });
+    const key = documentHash({
+      model: toHex(sha256(model)),
+      loss,
+      optimizer,
+      output,
+      privacy: privacy ?? null,
+    });
     if (this.#trainer?.key === key) return this.#trainer.value;
     await this.#trainer?.value.close();
     this.#trainer = undefined;
-    const value = await Trainer.open(buildTraining(model, { loss, optimizer, output }));
+    const options = { loss, optimizer, output, ...(privacy && { privacy }) };
+    const value = await Trainer.open(buildTraining(model, options));
     this.#trainer = { key, value };
     return value;
   }

@@ -1,4 +1,4 @@
-import { MedleyError, type Clock } from '@medley/kit';
+import { MedleyError, systemRng, type Clock, type Rng } from '@medley/kit';
 import { Engine } from './engine.ts';
 import { performRound } from './localRound.ts';
 import type { LocalWork, WorkProgress, WorkResult, WorkTask } from './work.ts';
@@ -7,11 +7,14 @@ import type { LocalWork, WorkProgress, WorkResult, WorkTask } from './work.ts';
 export class InThreadWork implements LocalWork {
   readonly #engine = new Engine();
   readonly #clock: Clock;
+  readonly #rng: Rng;
   readonly #closing = new AbortController();
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(clock: Clock) {
+  /** `rng` draws lots and noise of private studies: the cryptographic one outside tests. */
+  constructor(clock: Clock, rng: Rng = systemRng) {
     this.#clock = clock;
+    this.#rng = rng;
   }
 
   perform(
@@ -24,7 +27,8 @@ export class InThreadWork implements LocalWork {
       const either = signal
         ? AbortSignal.any([signal, this.#closing.signal])
         : this.#closing.signal;
-      return performRound(this.#engine, task, { clock: this.#clock, signal: either, onProgress });
+      const watch = { clock: this.#clock, signal: either, onProgress };
+      return performRound(this.#engine, task, watch, this.#rng);
     });
     this.#last = result.catch(() => undefined);
     return result;

@@ -1,4 +1,5 @@
 import type { Trainer } from '@medley/autodiff';
+import type { Rng } from '@medley/kit';
 import { clipL2 } from '@medley/privacy';
 import {
   decodeModelState,
@@ -8,13 +9,16 @@ import {
   trainingValues,
   type ModelState,
   type ScoredRows,
+  type SlotValues,
   type Standardisation,
 } from '@medley/study';
-import { labelsOf, rowsOf, type Dataset } from '../connectors/dataset.ts';
+import { firstRows, labelsOf, rowsByPatient, rowsOf, type Dataset } from '../connectors/dataset.ts';
 import { localSteps } from './batch.ts';
 import { checkpoint, descend, type Examples, type Supervision } from './descent.ts';
 import type { Engine } from './engine.ts';
 import { metricsOf } from './figures.ts';
+import { noisedCounts, noisedStatistics } from './noised.ts';
+import { descendPrivately } from './privateDescent.ts';
 import type { LocalSummary, WorkResult, WorkTask } from './work.ts';
 
 /** One round's local work on this site's rows; see {@link LocalWork.perform}. */
@@ -22,12 +26,13 @@ export async function performRound(
   engine: Engine,
   task: WorkTask,
   watch: Supervision,
+  rng: Rng,
 ): Promise<WorkResult> {
   const startMs = watch.clock.nowMs();
   await checkpoint(watch);
   const dataset = await engine.dataset(task.study, task.site);
   await checkpoint(watch);
-  const { values, ...figures } = await valuesOf(engine, task, dataset, watch);
+  const { values, ...figures } = await valuesOf(engine, task, dataset, watch, rng);
   return {
     values,
     summary: {
@@ -48,20 +53,30 @@ async function valuesOf(
   task: WorkTask,
   dataset: Dataset,
   watch: Supervision,
+  rng: Rng,
 ): Promise<Figures> {
   const { study, charter } = task;
   if (task.kind === 'statistics') {
-    return { values: statisticsValues(study, charter, rowsOf(dataset, dataset.train)) };
+    const rows = rowsOf(dataset, firstRows(dataset, dataset.train));
+    const values = statisticsValues(
+      study,
+      charter,
+      charter.privacy ? rows : rowsOf(dataset, dataset.train),
+    );
+    return { values: noisedStatistics(study, charter, values, rng) };
   }
   const state = decodeModelState(task.state);
-  const trainer = await engine.trainer(study, task.model);
+  const trainer = await engine.trainer(study, charter, task.model);
   const test = await scored(trainer, state, dataset);
   const startingModel = metricsOf(test.logits, test.labels);
   switch (task.kind) {
     case 'evaluation':
-      return { values: evaluationValues(study, charter, test), startingModel };
+      return { values: testValues(task, dataset, test, rng), startingModel };
     case 'training':
-      return { ...(await trained(trainer, task, state, dataset, test, watch)), startingModel };
+      return {
+        ...(await trained(trainer, task, { state, dataset, test }, watch, rng)),
+        startingModel,
+      };
   }
 }
 
@@ -75,22 +90,49 @@ async function scored(
   return { logits: outputs, labels };
 }
 
+/** Where a training round of this site stands before its first step. */
+interface Begun {
+  readonly state: ModelState;
+  readonly dataset: Dataset;
+  readonly test: ScoredRows;
+}
+
+/** What of the test rows goes into the sum: of a private study one row a patient, with noise. */
+function testValues(
+  { study, charter }: WorkTask,
+  dataset: Dataset,
+  test: ScoredRows,
+  rng: Rng,
+): SlotValues {
+  if (!charter.privacy) return evaluationValues(study, charter, test);
+  const places = rowsByPatient(dataset, dataset.test).map(([first]) => first!);
+  const logits = places.map((place) => test.logits[place]!);
+  const labels = places.map((place) => test.labels[place]!);
+  return noisedCounts(charter, evaluationValues(study, charter, { logits, labels }), rng);
+}
+
 async function trained(
   trainer: Trainer,
   { study, charter, seed }: WorkTask,
-  state: ModelState,
-  dataset: Dataset,
-  test: ScoredRows,
+  { state, dataset, test }: Begun,
   watch: Supervision,
+  rng: Rng,
 ): Promise<Figures> {
   const steps = localSteps(study.training, dataset.train.length);
+  const { privacy } = charter;
   const examples = examplesOf(dataset, dataset.train, state.standardisation);
   const start = state.parameters;
   const plan = study.training;
-  const { parameters, meanLoss } = await descend(
-    { trainer, plan, start, examples, steps, seed },
-    watch,
-  );
+  const { parameters, meanLoss } =
+    privacy?.level === 'record'
+      ? await descendPrivately(
+          {
+            ...{ trainer, plan, start, examples, terms: privacy, rng },
+            patients: rowsByPatient(dataset, dataset.train),
+          },
+          watch,
+        )
+      : await descend({ trainer, plan, start, examples, steps, seed }, watch);
   // Float64, so that parameters far from zero lose nothing in the difference.
   const delta = Float64Array.from(parameters, (value, i) => value - start[i]!);
   const { normL2, factor } = clipL2(delta, charter.clipping.normL2);
