@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { MedleyError, type Clock, type Terminal } from '@medley/kit';
 import type { Programs, Running } from './programs.ts';
+import type { PrivacyTarget } from './options.ts';
 import type { SilosFolder, SiloSource } from './silos.ts';
 
 /** What every step of the demo works on. */
@@ -12,6 +13,8 @@ export interface Box {
   readonly source: SilosFolder;
   /** Number of training rounds, or null for what the study file says. */
   readonly rounds: number | null;
+  /** Differential privacy of the study, or null for none. */
+  readonly privacy: PrivacyTarget | null;
   readonly programs: Programs;
   readonly terminal: Terminal;
   readonly clock: Clock;

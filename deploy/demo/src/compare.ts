@@ -82,7 +82,11 @@ async function compareSilo(
  * The final model on this hospital's own test patients. An agent that came back late may still be
  * verifying the last round; it is asked again until it has.
  */
-async function ownEvaluation(box: Box, silo: SiloSource, study: string): Promise<Evaluation> {
+export async function ownEvaluation(
+  box: Box,
+  silo: SiloSource,
+  study: string,
+): Promise<Evaluation> {
   const home = ['--home', agentHome(box, silo)];
   for (let left = PATIENCE; ; left--) {
     const own = await box.programs.call<Evaluation>(

@@ -7,11 +7,13 @@ import { enrolSilos } from './enrol.ts';
 import { exportTrained, lookIntoAggregator, verifyAudit } from './evidence.ts';
 import type { DemoFigures, RoundFigures } from './figures.ts';
 import { foundConsortium } from './found.ts';
+import { makePrivate, privacyFigures, runTwin } from './private.ts';
 import { proposeStudy } from './propose.ts';
 import { reportPage } from './report/page.ts';
 import { runRounds } from './rounds.ts';
 import type { RoundReport, StudyReport } from './status.ts';
 
+/** With `--dp` one more: the same study without it. */
 const STEPS = 9;
 
 /** The whole demo. The processes it started run on when it returns; `Programs` ends them. */
@@ -31,7 +33,7 @@ export async function runDemo(box: Box): Promise<DemoFigures> {
     enrolSilos(box, servers.passphraseFile),
   );
   const { study, folder } = await step('a study is proposed and every steward signs it', async () =>
-    proposeStudy(box),
+    proposeStudy(box, variantOf(box)),
   );
   const rounds = await step(
     'masked sums: feature statistics, training rounds, evaluation',
@@ -42,6 +44,11 @@ export async function runDemo(box: Box): Promise<DemoFigures> {
     'every hospital alone, and all files pooled, for comparison',
     async () => compareModels(box, { name: study.name, folder }),
   );
+  const without = box.privacy
+    ? await step('the same study without noise, for comparison', async (progress) =>
+        runTwin(box, (report) => progress(roundLine(report))),
+      )
+    : undefined;
   const audit = await step('the audit trail is derived anew', async () => verifyAudit(box));
   const saw = await step('what the aggregator holds of the hospitals', async () =>
     lookIntoAggregator(box, study),
@@ -58,12 +65,25 @@ export async function runDemo(box: Box): Promise<DemoFigures> {
     aggregatorSaw: saw,
     audit,
     model: { file: 'model.onnx', parameters: exported.parameters },
+    privacy:
+      without === undefined
+        ? null
+        : await privacyFigures(box, rounds.report, {
+            with: compared.mean.auc.federated,
+            without,
+          }),
     seconds: (box.clock.nowMs() - begin) / 1000,
   };
   await step('the report is written', async () =>
     writeDurably(join(box.out, 'index.html'), reportPage(figures), { mode: 0o644 }),
   );
   return figures;
+}
+
+function variantOf(box: Box): Parameters<typeof proposeStudy>[1] {
+  const { privacy } = box;
+  if (!privacy) return undefined;
+  return { folder: 'study', edit: (study) => makePrivate(study, privacy) };
 }
 
 /** Prints a line a step: its number, what it did, how long it took. */
@@ -74,7 +94,7 @@ function stepper(
   const { terminal, clock } = box;
   return async (title, work) => {
     number += 1;
-    const head = `${String(number)}/${String(STEPS)}`;
+    const head = `${String(number)}/${String(STEPS + (box.privacy ? 1 : 0))}`;
     const start = clock.nowMs();
     terminal.redraw(`${terminal.paint.dim(head)} … ${title}`);
     const result = await work((line) => terminal.redraw(`${terminal.paint.dim(head)} … ${line}`));

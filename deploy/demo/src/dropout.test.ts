@@ -60,7 +60,15 @@ function round(number: number, step: string, survivors: readonly string[] = []):
 }
 
 function report(...rounds: RoundReport[]): StudyReport {
-  return { study: 's', state: 'active', round: 0, lastRound: 10, waitingFor: null, rounds };
+  return {
+    study: 's',
+    state: 'active',
+    round: 0,
+    lastRound: 10,
+    waitingFor: null,
+    privacy: null,
+    rounds,
+  };
 }
 
 describe('the killer', () => {

@@ -39,6 +39,32 @@ export interface RoundFigures {
   readonly loss: number | null;
 }
 
+/** What differential privacy promised, took and cost; with `--dp` only. */
+export interface PrivacyFigures {
+  readonly study: string;
+  /** Whom it protects: one `unit` more or less, by that accountant. */
+  readonly unit: string;
+  readonly adjacency: string;
+  readonly accountant: string;
+  readonly limit: number;
+  readonly delta: number;
+  /** ε of all rounds as planned. */
+  readonly planned: number;
+  /** ε that each hospital has spent on the study, and the limit of its own site. */
+  readonly spent: readonly {
+    readonly silo: string;
+    readonly epsilon: number;
+    readonly siteLimit: number;
+  }[];
+  /** Mean over the hospitals' own test patients, the same ones for both models. */
+  readonly auc: { readonly with: number; readonly without: number };
+  /** The newest statement in the audit log. */
+  readonly leaf: {
+    readonly index: number;
+    readonly statement: Readonly<Record<string, unknown>>;
+  };
+}
+
 /** What `--json FILE` writes. */
 export interface DemoFigures {
   readonly schemaVersion: 1;
@@ -73,6 +99,8 @@ export interface DemoFigures {
     }[];
   };
   readonly model: { readonly file: string; readonly parameters: number };
+  /** Null without `--dp`. */
+  readonly privacy: PrivacyFigures | null;
   /** Wall time of the whole demo, install excluded. */
   readonly seconds: number;
 }

@@ -7,6 +7,7 @@ import { CommanderError } from 'commander';
 import { createTerminal, EXIT, MedleyError, systemClock, writeDurably } from '@medley/kit';
 import type { Box } from './box.ts';
 import { figuresTable, keepHint, runDemo } from './demo.ts';
+import { privacyLines } from './private.ts';
 import type { DemoFigures } from './figures.ts';
 import { demoCommand, type DemoOptions } from './options.ts';
 import { Programs } from './programs.ts';
@@ -68,6 +69,7 @@ async function show(figures: DemoFigures, box: Box): Promise<void> {
   terminal.say(
     `Audit trail: ${verified ? 'verified' : 'FAILED'}, ${String(entries)} entries under ${String(checkpoints)} checkpoints.`,
   );
+  if (figures.privacy) for (const line of privacyLines(figures.privacy)) terminal.say(line);
   const training = figures.rounds.filter(({ kind }) => kind === 'training');
   const each = (value: (round: (typeof training)[number]) => number): number =>
     training.reduce((sum, round) => sum + value(round), 0) / Math.max(1, training.length);
@@ -95,6 +97,7 @@ try {
     out: resolve(options.out),
     source: await findSilos(folder),
     rounds: options.rounds ?? null,
+    privacy: options.dp ?? null,
     programs,
     terminal,
     clock: systemClock,

@@ -1,8 +1,15 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 
+/** Differential privacy as `--dp` asks for it. */
+export interface PrivacyTarget {
+  readonly epsilon: number;
+  readonly delta: number;
+}
+
 /** What the command line of the demo asks for. */
 export interface DemoOptions {
   readonly rounds?: number;
+  readonly dp?: PrivacyTarget;
   readonly silosFolder?: string;
   readonly out: string;
   readonly work: string;
@@ -23,6 +30,12 @@ export function demoCommand(version: string): Command {
         wholeNumber,
       ),
     )
+    .addOption(
+      new Option(
+        '--dp <target>',
+        'epsilon=4[,delta=1e-5]: train with differential privacy, and once without, for comparison',
+      ).argParser(privacyTarget),
+    )
     .option('--silos-folder <folder>', 'other hospitals: a folder with sites/, data/ and study/')
     .option('--out <folder>', 'where page, model and audit files go', 'demo-report')
     .option('--work <folder>', 'homes, keys and logs of all processes; made anew', '.medley/demo')
@@ -34,6 +47,7 @@ export function demoCommand(version: string): Command {
 Examples:
   npm run demo
   npm run demo -- --rounds 10 --json figures.json
+  npm run demo -- --dp epsilon=4
   npm run demo -- --keep
 
 Figures in the JSON file (schemaVersion 1; AUC and Brier are fractions, bytes are protocol messages):
@@ -45,9 +59,22 @@ Figures in the JSON file (schemaVersion 1; AUC and Brier are fractions, bytes ar
   aggregatorSaw  maskedVectors, words, chiSquare (255 degrees of freedom), sample (hex)
   audit     verified, entries, checkpoints, claims[] {name, ok, checked}
   model     file, parameters
+  privacy   null without --dp; unit, adjacency, accountant, limit, delta, planned, spent[] {silo,
+            epsilon, siteLimit}, auc {with, without}, leaf {index, statement}
   seconds   wall time of the demo, install excluded
 `,
     );
+}
+
+function privacyTarget(text: string): PrivacyTarget {
+  const number = '(\\d[\\d.]*(?:[eE][+-]?\\d+)?)';
+  const [, epsilon, delta = '1e-5'] =
+    new RegExp(`^epsilon=${number}(?:,delta=${number})?$`).exec(text) ?? [];
+  const target = { epsilon: Number(epsilon), delta: Number(delta) };
+  if (!(target.epsilon > 0 && target.epsilon <= 1000 && target.delta > 0 && target.delta < 2e-4)) {
+    throw new InvalidArgumentError('It is epsilon=4 or epsilon=4,delta=1e-5, delta below 0.0002.');
+  }
+  return target;
 }
 
 function wholeNumber(text: string): number {

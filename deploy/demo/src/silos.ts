@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { isMap, isSeq } from 'yaml';
+import { isMap, isSeq, type Document } from 'yaml';
 import { MedleyError, readText, writeDurably } from '@medley/kit';
 import { editDocument, readDocument } from './document.ts';
 
@@ -66,9 +66,15 @@ export async function fillConnectors(agentFile: string, siteFile: string): Promi
   await editDocument(agentFile, (agent) => agent.set('connectors', connectors));
 }
 
-/** Copies a study file with another number of rounds; comments stay. */
-export async function copyStudy(from: string, to: string, rounds: number | null): Promise<void> {
+/** Copies a study file, changed by `edit`, with another number of rounds; comments stay. */
+export async function copyStudy(
+  from: string,
+  to: string,
+  rounds: number | null,
+  edit: (study: Document) => void = () => undefined,
+): Promise<void> {
   const study = await readDocument(from);
+  edit(study);
   if (rounds !== null) study.setIn(['rounds', 'count'], rounds);
   await writeDurably(to, study.toString());
 }

@@ -24,6 +24,20 @@ export interface StudyReport {
   readonly lastRound: number;
   readonly waitingFor: string | null;
   readonly rounds: readonly RoundReport[];
+  readonly privacy: {
+    readonly unit: string;
+    readonly adjacency: string;
+    readonly accountant: string;
+    readonly limit: number;
+    readonly delta: number;
+    readonly planned: number;
+    readonly spent: readonly { readonly silo: string; readonly epsilon: number }[];
+  } | null;
+}
+
+/** The part of `medley-agent budget --json` that the demo reads. */
+export interface BudgetReport {
+  readonly limit: { readonly epsilon: number; readonly delta: number };
 }
 
 /** `medley audit verify --json`. */

@@ -52,6 +52,7 @@ const figures: DemoFigures = {
     claims: [{ name: 'roots', ok: true, checked: 9 }],
   },
   model: { file: 'model.onnx', parameters: 177 },
+  privacy: null,
   seconds: 42,
 };
 
