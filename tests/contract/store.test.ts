@@ -134,6 +134,27 @@ describe.each(Object.keys(stores))('the store on %s', (name) => {
     expect(await exclusions.of('t')).toEqual([]);
   });
 
+  test('keeps what silos stated to have spent, one row a round and silo', async () => {
+    const { studies, silos, spends } = store.tables;
+    await studies.put(study('s'));
+    for (const name of ['alder', 'birch']) await silos.put(silo(name));
+    const row = {
+      ...{ study: 's', silo: 'birch', round: 10, atMs: 5 },
+      statement: new Uint8Array([1]),
+      signature: new Uint8Array(64).fill(2),
+    };
+    await spends.put(row);
+    await spends.put({ ...row, silo: 'alder' });
+    await spends.put({ ...row, round: 2 });
+    await spends.put({ ...row, statement: new Uint8Array([3]) });
+    expect(await spends.of('s')).toEqual([
+      { ...row, round: 2 },
+      { ...row, silo: 'alder' },
+      { ...row, statement: new Uint8Array([3]) },
+    ]);
+    expect(await spends.of('t')).toEqual([]);
+  });
+
   test('keeps pauses and withdrawals', async () => {
     const { studies, silos, withdrawals } = store.tables;
     await silos.put(silo('alder'));
