@@ -3,6 +3,7 @@ import { seededRng, silentLogger, type Logger } from '@medley/kit';
 import { threadMasker } from '@medley/secagg';
 import type { Identity } from '@medley/pki';
 import { Agent } from '../../silo-agent/src/agent.ts';
+import { openLedger } from '../../silo-agent/src/budget/ledger.ts';
 import { DEFAULT_PRIVACY } from '../../silo-agent/src/config.ts';
 import { homePaths, type AgentHome } from '../../silo-agent/src/home.ts';
 import { grpcMessages } from '../../silo-agent/src/round/messages.ts';
@@ -49,8 +50,10 @@ export class Site {
     const { member, network, time, seed } = setup;
     const client = network.client({ ...member, life: this.life });
     const clock = time.of(this.life);
+    const home = homeOf(member, folder);
     const agent = new Agent({
-      home: homeOf(member, folder),
+      home,
+      ledger: openLedger(home, { clock, processes: { pid: 1, isAlive: () => false } }),
       site: { consortium: 'test', silo: member.silo, publicKey: member.identity.publicKey },
       identity: this.#watched(member.identity, setup),
       messages: grpcMessages(client),

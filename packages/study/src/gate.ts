@@ -106,7 +106,7 @@ function cosine(next: Float32Array, now: Float32Array, before: Float32Array): nu
 }
 
 function figuresOf(metrics: Json): Figures {
-  // nextState wrote it: both kinds that come here have an evaluation.
-  const { evaluation } = metrics as unknown as { readonly evaluation: Figures };
-  return { loss: evaluation.loss, auc: evaluation.auc };
+  // nextState wrote it; training rounds of a private study have no evaluation, and nothing is compared.
+  const { evaluation } = metrics as unknown as { readonly evaluation?: Figures };
+  return { loss: evaluation?.loss ?? null, auc: evaluation?.auc ?? null };
 }

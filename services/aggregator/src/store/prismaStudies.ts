@@ -50,24 +50,7 @@ export function studyTables(
         await db.exclusion.upsert({ where, create: data, update: data });
       },
     },
-    spends: {
-      of: async (study) => {
-        const orderBy = [{ round: 'asc' }, { silo: 'asc' }] as const;
-        const rows = await db.privacySpend.findMany({ where: { study }, orderBy: [...orderBy] });
-        return rows.map((row) => ({ ...row, atMs: numberOf(row.atMs) }));
-      },
-      put: async (row) => {
-        const data = {
-          ...row,
-          statement: blob(row.statement),
-          signature: blob(row.signature),
-          atMs: BigInt(row.atMs),
-        };
-        const { study, silo, round } = row;
-        const where = { study_silo_round: { study, silo, round } };
-        await db.privacySpend.upsert({ where, create: data, update: data });
-      },
-    },
+    spends: spendsOver(db),
     signatures: {
       get: async (study, silo) => {
         const row = await db.charterSignature.findUnique({
@@ -89,6 +72,27 @@ export function studyTables(
         const where = { study_silo: { study: row.study, silo: row.silo } };
         await db.charterSignature.upsert({ where, create: data, update: data });
       },
+    },
+  };
+}
+
+function spendsOver(db: Db): Tables['spends'] {
+  return {
+    of: async (study) => {
+      const orderBy = [{ round: 'asc' }, { silo: 'asc' }] as const;
+      const rows = await db.privacySpend.findMany({ where: { study }, orderBy: [...orderBy] });
+      return rows.map((row) => ({ ...row, atMs: numberOf(row.atMs) }));
+    },
+    put: async (row) => {
+      const data = {
+        ...row,
+        statement: blob(row.statement),
+        signature: blob(row.signature),
+        atMs: BigInt(row.atMs),
+      };
+      const { study, silo, round } = row;
+      const where = { study_silo_round: { study, silo, round } };
+      await db.privacySpend.upsert({ where, create: data, update: data });
     },
   };
 }
