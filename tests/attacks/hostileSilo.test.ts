@@ -5,16 +5,9 @@ import { decodeEvent, type TrailEvent } from '@medley/trail';
 import { TestConsortium, type EnrolledSilo } from '../support/aggregator.ts';
 import { Secrets } from '../support/secrets.ts';
 import { SimAgent } from '../support/simAgent.ts';
-import {
-  BOXES,
-  LATE,
-  MESSAGES,
-  POISON,
-  STANDING,
-  VECTORS,
-  type Outcome,
-  type SiloAttack,
-} from './siloAttacks.ts';
+import { BOXES, LATE, MESSAGES, STANDING } from './siloAttacks.ts';
+import { POISON, VECTORS } from './vectorAttacks.ts';
+import type { Outcome, SiloAttack } from '../support/siloAttack.ts';
 
 const HONEST = ['alder', 'birch', 'cedar', 'douglas'];
 const MALLORY = 'mallory';

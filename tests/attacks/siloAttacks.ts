@@ -1,19 +1,12 @@
-import { sha256, systemRng } from '@medley/kit';
-import {
-  advertise,
-  confirmationBytes,
-  layoutLength,
-  mask,
-  setHash,
-  type SharesMessage,
-} from '@medley/secagg';
+import { blamed, refused, type SiloAttack } from '../support/siloAttack.ts';
+import { systemRng } from '@medley/kit';
+import { advertise, confirmationBytes, setHash, type SharesMessage } from '@medley/secagg';
 import { PROOF_BYTES } from '../../packages/secagg/src/dispute/agreementProof.ts';
 import { complaintBytes } from '../../packages/secagg/src/wire/messages.ts';
 import {
   advertOf,
   codes,
   confirmationOf,
-  headerOf,
   keyOf,
   releaseOf,
   share,
@@ -21,31 +14,9 @@ import {
   sharesOf,
   sidOf,
   sign,
-  submit,
 } from '../support/hostileMessages.ts';
 import { withBrokenBoxes, withForeignSecrets, withOtherShares } from '../support/hostileShares.ts';
-import { releaseRequest, type Sending } from '../support/simAgent.ts';
-
-export type Outcome = 'goes on with it' | 'goes on without it' | 'is tried again without it';
-
-export interface SiloAttack {
-  readonly title: string;
-  /** The step of the training round in which it is played. */
-  readonly step: Sending['step'];
-  /** Sends what it sends, and gives the codes of the answers. */
-  readonly play: (sending: Sending) => Promise<readonly string[]>;
-  readonly codes: readonly string[];
-  readonly outcome: Outcome;
-  /** Whether the silo goes away afterwards, so that nobody waits for it. */
-  readonly leaves?: boolean;
-  /** Gate that keeps the round from moving the model. */
-  readonly rolledBack?: string;
-  /** Lines that the log has about it: `type silo step code`. */
-  readonly log: readonly string[];
-}
-
-const refused = (step: string, code: string): string => `message.refused mallory ${step} ${code}`;
-const blamed = (step: string, code: string): string => `round.blamed mallory ${step} ${code}`;
+import { releaseRequest } from '../support/simAgent.ts';
 
 export const MESSAGES: readonly SiloAttack[] = [
   {
@@ -246,102 +217,6 @@ export const BOXES: readonly SiloAttack[] = [
     codes: ['SECAGG_COMPLAINT_FALSE', 'ok'],
     outcome: 'goes on with it',
     log: [refused('mask', 'SECAGG_COMPLAINT_FALSE'), blamed('mask', 'SECAGG_COMPLAINT_FALSE')],
-  },
-];
-
-export const VECTORS: readonly SiloAttack[] = [
-  {
-    title: 'wrong lengths: a vector that is longer, and one that is shorter',
-    step: 'mask',
-    play: (sending) => {
-      const { wire } = sending;
-      const long = new Uint8Array(wire!.length + 4);
-      const short = wire!.slice(4);
-      return codes(
-        submit(sending, headerOf(sending, { vectorHash: sha256(long) }), long),
-        submit(sending, headerOf(sending, { vectorHash: sha256(short) }), short),
-        sending.honestly,
-      );
-    },
-    codes: ['ROUND_VECTOR_LENGTH', 'ROUND_VECTOR_LENGTH', 'ok'],
-    outcome: 'goes on with it',
-    log: [refused('mask', 'ROUND_VECTOR_LENGTH')],
-  },
-  {
-    title: 'a vector that is not the one of its header',
-    step: 'mask',
-    play: (sending) => {
-      const other = sending.wire!.map((byte) => byte ^ 1);
-      return codes(submit(sending, headerOf(sending, {}), other), sending.honestly);
-    },
-    codes: ['BLOB_MISMATCH', 'ok'],
-    outcome: 'goes on with it',
-    log: [],
-  },
-  {
-    title: 'a vector that was masked for other sharers',
-    step: 'mask',
-    play: (sending) => {
-      const sharersHash = setHash(sidOf(sending), [1, 2, 3, 5]);
-      const header = headerOf(sending, { sharersHash });
-      return codes(submit(sending, header, sending.wire!), sending.honestly);
-    },
-    codes: ['SECAGG_EQUIVOCATION', 'ok'],
-    outcome: 'goes on with it',
-    log: [refused('mask', 'SECAGG_EQUIVOCATION')],
-  },
-  {
-    title: 'equivocation: a second vector after the first',
-    step: 'mask',
-    play: (sending) => {
-      const other = sending.wire!.map((byte) => byte ^ 1);
-      const header = headerOf(sending, { vectorHash: sha256(other) });
-      return codes(sending.honestly, submit(sending, header, other));
-    },
-    codes: ['ok', 'SECAGG_CONFLICT'],
-    outcome: 'goes on with it',
-    log: [refused('mask', 'SECAGG_CONFLICT'), blamed('mask', 'SECAGG_CONFLICT')],
-  },
-];
-
-/** R2 again from its state before, over other words than its rows make. */
-function remasked(sending: Sending, bend: (words: Uint32Array) => Uint32Array) {
-  const { before, task, terms, silo } = sending;
-  if (before?.phase !== 'shared') throw new Error('not after R1');
-  const words = bend(new Uint32Array(layoutLength(terms.layout)));
-  const made = mask(before, task.mask!, words, silo.identity);
-  return submit(sending, made.message, made.wire);
-}
-
-/** What masking cannot see: that words are within the ring is all that can be said of one vector. */
-export const POISON: readonly SiloAttack[] = [
-  {
-    title: 'oversized norms: the largest words of the ring in every slot',
-    step: 'mask',
-    play: (sending) => codes(remasked(sending, (words) => words.fill(2 ** 31 - 1))),
-    codes: ['ok'],
-    outcome: 'goes on with it',
-    rolledBack: 'sum',
-    log: [],
-  },
-  {
-    title: 'NaN: the bits of float32 NaN in place of whole numbers',
-    step: 'mask',
-    play: (sending) => codes(remasked(sending, (words) => words.fill(0x7fc00000))),
-    codes: ['ok'],
-    outcome: 'goes on with it',
-    rolledBack: 'sum',
-    log: [],
-  },
-  {
-    title: 'noise in the place of an update',
-    step: 'mask',
-    play: (sending) =>
-      codes(remasked(sending, ({ length }) => new Uint32Array(systemRng.bytes(4 * length).buffer))),
-    codes: ['ok'],
-    outcome: 'goes on with it',
-    rolledBack: 'sum',
-    log: [],
   },
 ];
 
