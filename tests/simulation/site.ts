@@ -58,7 +58,7 @@ export class Site {
       identity: this.#watched(member.identity, setup),
       messages: grpcMessages(client),
       decisions: async (study, signal) => (await client.getStudy({ study }, { signal })).signatures,
-      attend: (signal) => client.attend({ agentVersion: 'sim', protocolVersion: 1 }, { signal }),
+      attend: (signal) => client.attend({ agentVersion: 'sim', protocolVersion: 2 }, { signal }),
       work: exactWork(member.index),
       masker: threadMasker,
       clock,
