@@ -13,6 +13,7 @@ export {
   skellamRdp,
   type DistributedSum,
 } from './accountant/distributed.ts';
+export { epsilonLowerBound, type CanaryGuesses } from './audit/oneRun.ts';
 export { deltaOfMu, epsilonOfMu, limitMu } from './accountant/gdp.ts';
 export type { SampledGaussian } from './accountant/mechanism.ts';
 export { deltaFromLosses, epsilonFromLosses } from './accountant/pld.ts';
