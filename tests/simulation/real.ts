@@ -61,6 +61,7 @@ export class RealConsortium {
       out: join(work, 'out'),
       source: { silos, pooled: '', studyFile: join(work, 'calm', 'study.yaml') },
       rounds: null,
+      privacy: null,
       programs,
       terminal: createTerminal({ stdout, stderr, env, json: false }),
       clock: systemClock,
