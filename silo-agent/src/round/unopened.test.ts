@@ -1,17 +1,19 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { equalBytes } from '@medley/kit';
+import { equalBytes, seededRng } from '@medley/kit';
 import {
   brokenSharers,
   serializeSharing,
   sharingEvidence,
+  wireLength,
   type SharesMessage,
 } from '@medley/secagg';
 import { withForeignSecrets } from '../../../tests/support/hostileShares.ts';
 import { Federation } from '../../../tests/support/hospitals.ts';
 import { StudyFolder } from '../study/folder.ts';
-import { ProgressStore } from './progress.ts';
+import { initialState, ProgressStore } from './progress.ts';
+import { readResult } from './result.ts';
 import { Sessions } from './session.ts';
-import { STUDY } from '../../../tests/support/studyFile.ts';
+import { MODEL, STUDY } from '../../../tests/support/studyFile.ts';
 
 let open: Federation | undefined;
 afterEach(async () => {
@@ -80,6 +82,37 @@ describe('a round whose sum cannot be opened', () => {
     // It was lied to: it does nothing more for the study.
     const evidence = fed.put(serializeSharing(sharingEvidence(fed.terms, fed.coordinator, LIAR)));
     await fed.announce(fed.taskWith(fed.prove(evidence, modelOf(fed))), [1]);
+    expect(await progressOf(fed, 1)).toMatchObject({ nextRound: 1 });
+  });
+});
+
+describe('a sum that no honest silos can have made', () => {
+  /** A training round of honest silos, for which the aggregator shows noise in the place of the sum. */
+  async function poisoned() {
+    const fed = (open = await Federation.open(3));
+    await fed.runRound(0);
+    fed.begin(1);
+    await fed.runSteps();
+    const noise = fed.put(seededRng('noise').bytes(wireLength(fed.terms.layout)));
+    return { fed, noise };
+  }
+
+  test('ends the round with the model as it was, for every silo alike', async () => {
+    const { fed, noise } = await poisoned();
+    const { modelHash } = fed;
+    await fed.announce(fed.taskWith(fed.prove(noise, modelOf(fed))));
+    for (const index of [1, 2, 3]) {
+      expect(await progressOf(fed, index)).toMatchObject({ nextRound: 2, modelHash });
+    }
+    const { paths } = fed.member(1).home;
+    const { rounds } = await readResult(paths.result(STUDY.name), STUDY.name);
+    expect(rounds.at(-1)?.federated).toEqual({ kind: 'training', gate: 'sum' });
+  });
+
+  test('moves no silo to another model, whatever the aggregator says', async () => {
+    const { fed, noise } = await poisoned();
+    const initial = fed.put(initialState(MODEL));
+    await fed.announce(fed.taskWith(fed.prove(noise, initial)));
     expect(await progressOf(fed, 1)).toMatchObject({ nextRound: 1 });
   });
 });
