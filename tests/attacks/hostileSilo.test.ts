@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { deserializeEvidence, judge, sessionId } from '@medley/secagg';
 import type { AdminMethods, Client, StudyStatus__Output } from '@medley/rpc';
-import { decodeEvent, type TrailEvent } from '@medley/trail';
+import { decodeEvent, encodeEvent, verifyTrail, type TrailEvent } from '@medley/trail';
 import { TestConsortium, type EnrolledSilo } from '../support/aggregator.ts';
 import { Secrets } from '../support/secrets.ts';
 import { SimAgent } from '../support/simAgent.ts';
@@ -179,6 +179,23 @@ test('the log holds what convicts the sender of a spoilt box, for anybody to jud
   const { terms } = liar.states.get('1 1')!;
   expect(terms.roster[evidence.complaint.about - 1]!.silo).toBe(MALLORY);
   expect(() => judge({ terms, sid: sessionId(terms) }, evidence)).not.toThrow();
-  // Evaluation after the exclusion: the silo is asked for nothing more.
+  // An auditor who has nothing but the export judges it again, and sees whom it is about.
+  const { log, checkpoints } = consortium.store.tables;
+  const entries = (await log.range(0, 100_000)).map(({ leaf }) => leaf);
+  const notes = (await checkpoints.list()).map(({ note }) => note);
+  const started = entries.map(decodeEvent).find((event) => event.type === 'study.started');
+  const { verifierKey } = started!.data.charter.log;
+  const failed = (bytes: readonly Uint8Array[]) =>
+    verifyTrail({ entries: bytes, checkpoints: notes, verifierKey })
+      .claims.filter(({ ok }) => !ok)
+      .map(({ name }) => name);
+  expect(failed(entries)).toEqual([]);
+  const slander = entries.map((leaf) => {
+    const event = decodeEvent(leaf);
+    if (event.type !== 'round.blamed' || event.data.evidence === undefined) return leaf;
+    return encodeEvent({ ...event, data: { ...event.data, silo: HONEST[0]! } });
+  });
+  expect(failed(slander)).toContain('sessions');
+  // After the exclusion the silo is asked for nothing more.
   expect(liar.heard.some(({ key, advertise }) => advertise && key!.attempt === 2)).toBe(false);
 });

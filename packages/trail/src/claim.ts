@@ -19,7 +19,8 @@ export interface Claim {
  * - `charters`: every study that started had its charter signed by every hospital of its roster
  * - `order`: rounds belong to a started study and follow each other as the charter allows
  * - `receipts`: every opened sum was confirmed by enough survivors, with their pinned keys
- * - `sessions`: every session id follows from charter, study file and model (where the file is known)
+ * - `sessions`: every session id follows from charter, study file and model (where the file is known), and
+ *   the evidence against a silo convicts it
  * - `models`: every round started from the state that the one before left
  */
 export type ClaimName =

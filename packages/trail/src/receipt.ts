@@ -3,6 +3,8 @@ import { isSignature } from '@medley/merkle';
 import {
   confirmationBytes,
   decodeReceipt,
+  deserializeEvidence,
+  judge,
   sessionId,
   setHash,
   verifyReceipt,
@@ -83,7 +85,7 @@ function checkConfirmations(charter: Charter, receipt: RoundReceipt): void {
 
 /**
  * Derives every session id anew from charter, study file, round, attempt and model, and checks opened
- * and closed rounds against it. Study files come from the log itself (`study.proposed`) or from
+ * and closed rounds against it, as well as the evidence on which a silo is blamed. Study files come from the log itself (`study.proposed`) or from
  * `files`; rounds of a study whose file is nowhere are not checked, and the claim says so.
  */
 export function checkSessions(
@@ -100,12 +102,21 @@ export function checkSessions(
     if (study) studies.set(name, study);
   }
   let unknown = 0;
+  const starts = new Map<string, string>();
   for (const { index, event } of entries) {
-    if (event.type !== 'round.opened' && event.type !== 'round.closed') continue;
+    if (event.type === 'round.opened') starts.set(attemptOf(event), event.data.modelHash);
+    const isChecked =
+      event.type === 'round.opened' ||
+      event.type === 'round.closed' ||
+      (event.type === 'round.blamed' && event.data.evidence !== undefined);
+    if (!isChecked) continue;
     const charter = charters.get(event.study);
     const study = studies.get(event.study);
     if (!charter || !study) unknown++;
-    else inquiry.check(`entry ${index}`, () => checkSession(charter, study, event));
+    else if (event.type === 'round.blamed') {
+      const modelHash = starts.get(attemptOf(event));
+      inquiry.check(`entry ${index}`, () => checkBlame(charter, study, event, modelHash));
+    } else inquiry.check(`entry ${index}`, () => checkSession(charter, study, event));
   }
   const rest = unknown === 0 ? '' : `; ${unknown} entries left out, their study file is not known`;
   return inquiry.close(`session ids follow from the signed documents${rest}`);
@@ -126,6 +137,28 @@ function checkSession(
   } else if (event.data.sid !== toHex(sessionId(terms))) {
     refuse('another session than the signed documents make');
   }
+}
+
+function attemptOf({ study, round, attempt }: EventOf<'round.opened' | 'round.blamed'>): string {
+  return `${study} ${round} ${attempt}`;
+}
+
+/** The evidence must convict the silo that the entry names, in the very attempt. */
+function checkBlame(
+  charter: Charter,
+  study: Study,
+  { round, attempt, data }: EventOf<'round.blamed'>,
+  modelHash: string | undefined,
+): void {
+  const kind = kindOfRound(study, round);
+  if (!kind || modelHash === undefined) return refuse('blame in a round that was not opened');
+  const bytes = fromBase64(data.evidence ?? '');
+  if (!bytes) return refuse('the evidence is not base64');
+  const terms = roundTerms({ charter, study, kind, round, attempt, modelHash });
+  const evidence = deserializeEvidence(bytes);
+  const accused = charter.roster[evidence.complaint.about - 1]?.silo;
+  if (accused !== data.silo) refuse('the evidence is about another silo');
+  judge({ terms, sid: sessionId(terms) }, evidence);
 }
 
 /** The study file whose hash the charter signed, wherever it is. */
