@@ -31,6 +31,7 @@ describe('a whole study', () => {
       charters: 6,
       order: 10,
       receipts: 4,
+      budgets: 0,
       sessions: 9,
       models: 4,
     });

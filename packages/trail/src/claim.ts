@@ -19,6 +19,7 @@ export interface Claim {
  * - `charters`: every study that started had its charter signed by every hospital of its roster
  * - `order`: rounds belong to a started study and follow each other as the charter allows
  * - `receipts`: every opened sum was confirmed by enough survivors, with their pinned keys
+ * - `budgets`: every survivor of a noised round had stated its cost, signed, within the charter's limit
  * - `sessions`: every session id follows from charter, study file and model (where the file is known), and
  *   the evidence against a silo convicts it
  * - `models`: every round started from the state that the one before left
@@ -32,6 +33,7 @@ export type ClaimName =
   | 'charters'
   | 'order'
   | 'receipts'
+  | 'budgets'
   | 'sessions'
   | 'models';
 

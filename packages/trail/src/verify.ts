@@ -1,4 +1,5 @@
 import { formatVerifierKey, type VerifierKey } from '@medley/merkle';
+import { checkBudgets } from './budget.ts';
 import { checkCharters } from './charter.ts';
 import type { Claim } from './claim.ts';
 import { readEntries } from './entry.ts';
@@ -34,6 +35,7 @@ export function verifyTrail(exported: TrailExport): TrailReport {
     signatures,
     checkOrder(entries, charters),
     checkReceipts(entries, charters),
+    checkBudgets(entries, charters),
     checkSessions(entries, charters, exported.studies ?? {}),
     checkModels(entries),
   ];
