@@ -121,6 +121,13 @@ export class FakeAdmin {
       const reply = { state: stateRef!, onnx: onnxRef!, studyFile, round: 3, charterHash: 'c0' };
       return this.#take('getModel', request, reply);
     },
+    replayRound: (request) => {
+      const blob = { sha256: new Uint8Array(32).fill(7), sizeBytes: '4' };
+      return this.#take('replayRound', request, {
+        ...{ round: request.round, attempt: 2, survivors: 4, leafIndex: '31' },
+        ...{ aggregate: blob, nextModel: blob, receiptHash: blob.sha256 },
+      });
+    },
     fetchModel: (request) => {
       const { state, onnx } = this.model;
       const hash = toHex(request.sha256);

@@ -58,6 +58,21 @@ export const ROUND = {
     sentence: 'A study of that name was proposed before with other content.',
     remedy: 'Give the changed study another name.',
   },
+  ROUND_REPLAY_UNKEPT: {
+    grpc: 'FAILED_PRECONDITION',
+    http: 409,
+    exit: EXIT.policy,
+    sentence: 'The messages of this round were not kept, so that it cannot be computed again.',
+    remedy:
+      'Set keepMaskedVectors in aggregator.yaml; it holds for rounds that close from then on.',
+  },
+  ROUND_REPLAY_DIFFERS: {
+    grpc: 'DATA_LOSS',
+    http: 500,
+    exit: EXIT.integrity,
+    sentence: 'The round, computed again, is not what was recorded.',
+    remedy: 'Keep database and blobs as they are; compare with a backup and with the audit trail.',
+  },
   STUDY_STATE: {
     grpc: 'FAILED_PRECONDITION',
     http: 409,

@@ -26,9 +26,10 @@ const FORMAT = 'medley/round/v1';
 
 /**
  * The state as bytes: length of the course (uint32, big-endian), the course as JSON, the coordinator
- * while the round runs. Boxes and shares of an ended round are not kept: nothing needs them again.
+ * while the round runs. Boxes and shares of an ended round are not kept, unless `keepMessages` keeps
+ * those of a closed one for a replay.
  */
-export function encodeState(state: RoundState): Uint8Array {
+export function encodeState(state: RoundState, keepMessages = false): Uint8Array {
   const hasEnded = state.step === 'closed' || state.step === 'aborted';
   const { pace, deadlineMs, steps, withdrawn, dropped, refusals } = state;
   const course: RoundCourse = {
@@ -44,7 +45,8 @@ export function encodeState(state: RoundState): Uint8Array {
   const head = utf8(JSON.stringify({ format: FORMAT, ...course }));
   const length = new Uint8Array(4);
   new DataView(length.buffer).setUint32(0, head.length);
-  const tail = hasEnded ? new Uint8Array() : serializeCoordinator(state.coordinator);
+  const isKept = !hasEnded || (keepMessages && state.step === 'closed');
+  const tail = isKept ? serializeCoordinator(state.coordinator) : new Uint8Array();
   return concatBytes(length, head, tail);
 }
 
@@ -53,7 +55,12 @@ export function decodeCourse(bytes: Uint8Array): RoundCourse {
   return split(bytes).course;
 }
 
-/** A running round from its row. Throws STORE_UNUSABLE and what `deserializeCoordinator` throws. */
+/** True when a stored round still has the protocol's messages. Throws STORE_UNUSABLE. */
+export function hasMessages(bytes: Uint8Array): boolean {
+  return split(bytes).tail.length > 0;
+}
+
+/** A round that runs, or whose messages were kept, from its row. Throws STORE_UNUSABLE and what `deserializeCoordinator` throws. */
 export function decodeState(row: RoundRow, terms: SessionTerms): RoundState {
   const { course, tail } = split(row.state);
   const { pace, deadlineMs, steps, withdrawn, dropped, refusals } = course;

@@ -169,14 +169,14 @@ export class Progress {
 
   /** Closes the round as it was opened, in one transaction, and signs a checkpoint over it. */
   async #record(open: OpenRound, opening: Opening): Promise<void> {
-    const { ledger, clock, logger } = this.#parts;
+    const { ledger, clock, logger, keepMaskedVectors: keepMessages } = this.#parts;
     const { state, terms, agreement } = open;
     await ledger.change(async (change) => {
       if (this.#book.find(state.id) !== open) return;
       const nowMs = clock.nowMs();
       const closed = decide(terms, open.state, { kind: 'opened' }, nowMs).state;
       const outcome = await recordClosing(change, closed, agreement, opening, nowMs);
-      await change.tables.rounds.put(rowOf(closed, open, nowMs, outcome));
+      await change.tables.rounds.put(rowOf(closed, open, nowMs, { outcome, keepMessages }));
       change.onCommit(() => this.#book.end(open, closed));
     });
     logger.info('round closed', { ...state.id, ms: clock.nowMs() - state.openedMs });

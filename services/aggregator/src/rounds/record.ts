@@ -12,12 +12,19 @@ export interface ByteCount {
   readonly down: number;
 }
 
+/** What a closed round has besides. */
+export interface Ending {
+  readonly outcome?: RoundOutcome;
+  /** Whether the protocol's messages stay, for a replay. */
+  readonly keepMessages?: boolean;
+}
+
 /** The row that keeps a round. */
 export function rowOf(
   state: RoundState,
   bytes: ByteCount,
   nowMs: number,
-  outcome?: RoundOutcome,
+  { outcome, keepMessages = false }: Ending = {},
 ): RoundRow {
   const hasEnded = state.step === 'closed' || state.step === 'aborted';
   return {
@@ -27,7 +34,7 @@ export function rowOf(
     openedMs: state.openedMs,
     closedMs: hasEnded ? nowMs : undefined,
     model: state.model,
-    state: encodeState(state),
+    state: encodeState(state, keepMessages),
     outcome,
     abortCode: state.abortCode,
     bytesUp: bytes.up,

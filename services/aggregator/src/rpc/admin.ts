@@ -14,6 +14,7 @@ import { waitFor } from '../rounds/scheduler.ts';
 import type { Signal } from '../rounds/signal.ts';
 import type { StudyDesk } from '../studies/desk.ts';
 import type { Lifecycle } from '../studies/lifecycle.ts';
+import type { Masker } from '@medley/secagg';
 import { proposeStudy, type ProposalParts } from '../studies/proposal.ts';
 import {
   statusOf,
@@ -33,6 +34,8 @@ import {
   splitHead,
   wholeNumber,
 } from './fields.ts';
+import { replayRound } from '../rounds/replay.ts';
+import { hashBytes } from '../rounds/task.ts';
 import type { Library } from './library.ts';
 
 export interface AdminParts
@@ -42,6 +45,7 @@ export interface AdminParts
   readonly library: Library;
   readonly changed: Signal;
   readonly blobs: Blobs;
+  readonly masker: Masker;
   readonly maxModelBytes: number;
 }
 
@@ -123,7 +127,7 @@ function studyHandlers(parts: AdminParts): Pick<Handlers<AdminMethods>, StudyMet
   };
 }
 
-type ModelMethods = 'getModel' | 'fetchModel';
+type ModelMethods = 'getModel' | 'fetchModel' | 'replayRound';
 
 function modelHandlers(parts: AdminParts): Pick<Handlers<AdminMethods>, ModelMethods> {
   const { desk, store, library, blobs, ledger } = parts;
@@ -148,6 +152,18 @@ function modelHandlers(parts: AdminParts): Pick<Handlers<AdminMethods>, ModelMet
         studyFile: row.studyFile,
         round: closed.round,
         charterHash: row.charterHash,
+      };
+    },
+    replayRound: async ({ study, round }) => {
+      const { id, aggregate, nextModel, ...replay } = await replayRound(parts, study, round);
+      return {
+        round,
+        attempt: id.attempt,
+        survivors: replay.survivors,
+        aggregate: blobRef(aggregate),
+        nextModel: blobRef(nextModel),
+        receiptHash: hashBytes(replay.receiptHash),
+        leafIndex: String(replay.leafIndex),
       };
     },
     fetchModel: async function* ({ sha256, offset }) {

@@ -78,6 +78,7 @@ export const PERMISSIONS: Readonly<Record<string, Permission>> = {
   'Admin.pauseStudy': RUNS,
   'Admin.resumeStudy': RUNS,
   'Admin.stopStudy': RUNS,
+  'Admin.replayRound': operator(['operator', 'auditor']),
   'Admin.getModel': TAKES,
   'Admin.fetchModel': TAKES,
 };

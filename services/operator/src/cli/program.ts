@@ -5,6 +5,7 @@ import { auditCommands } from './audit.ts';
 import { consortiumCommands } from './consortium.ts';
 import { operatorCommands } from './operator.ts';
 import { modelCommands } from './model.ts';
+import { roundCommands } from './round.ts';
 import { siloCommands } from './silo.ts';
 import { tokenCommands } from './token.ts';
 import { studyCommands } from './study.ts';
@@ -51,6 +52,7 @@ to standard output, words for people to standard error; --json makes the result 
   operatorCommands(program, context);
   tokenCommands(program, context);
   studyCommands(program, context);
+  roundCommands(program, context);
   modelCommands(program, context);
   auditCommands(program, context);
   return program;
