@@ -157,7 +157,9 @@ function print(figures) {
   console.log(`${silos} silos, ${size} words, ${rounds} rounds over mutual TLS`);
   console.log(`  a round                 ${secondsPerRound.toFixed(3)} s`);
   const { aggregatorCpuSeconds: hub, siloCpuSeconds: silo } = figures;
-  console.log(`  processor time          ${hub.toFixed(3)} s aggregator, ${silo.toFixed(3)} s a silo`);
+  console.log(
+    `  processor time          ${hub.toFixed(3)} s aggregator, ${silo.toFixed(3)} s a silo`,
+  );
   console.log(`  to the aggregator       ${megabytes(bytesUp)} a round, all silos`);
   console.log(`  to the silos            ${megabytes(bytesDown)} a round`);
   console.log(`  memory, aggregator      ${megabytes(figures.aggregatorPeakBytes)}`);

@@ -45,6 +45,7 @@ export function checkInvariants(charter: Charter): void {
     `minSurvivors ${minSurvivors} is below 3 or threshold`,
   );
   weak(minSurvivors > n, `minSurvivors ${minSurvivors} cannot be met by ${n} silos`);
+  checkPrivacy(charter);
   // A sum of n signed b-bit words and their noise must stay in the ring's signed half.
   const tail = noiseTail(charter);
   if (n * 2 ** (bits - 1) + tail >= 2 ** (ringBits - 1)) {
@@ -54,7 +55,6 @@ export function checkInvariants(charter: Charter): void {
       `${n} silos of ${bits} bits${noise} overflow ${ringBits} bits`,
     );
   }
-  checkPrivacy(charter);
   if (weightCap > 2 ** (finestBits(n) - 1) - 1) {
     throw new MedleyError('CHARTER_OVERFLOW', `weightCap ${weightCap} does not fit for ${n} silos`);
   }

@@ -120,6 +120,43 @@ describe('study propose', () => {
   });
 });
 
+describe('study plan', () => {
+  const planned = async (block: string, args: readonly string[] = []) => {
+    const text = EXAMPLE_STUDY.replace('localEpochs: 2', 'localSteps: 5').replace(
+      'standardise: true',
+      'standardise: false',
+    );
+    await writeDurably(join(consortium.folder, 'planned', 'study.yaml'), utf8(text + block));
+    await writeDurably(join(consortium.folder, 'planned', 'model.onnx'), MODEL);
+    return consortium.run(['study', 'plan', 'planned', ...args]);
+  };
+
+  test('shows what privacy all rounds cost, and sends nothing', async () => {
+    const record =
+      'privacy: { level: record, epsilon: 4, delta: 1e-5, clipNorm: 1, samplingRate: 0.1 }\n';
+    const { code, out } = await planned(record);
+    expect(code).toBe(0);
+    expect(out).toMatch(
+      /epsilon 4 at delta 0.00001 for each record .* all rounds take (3\.99|4\.00)/,
+    );
+    const { out: json } = await planned(record, ['--json']);
+    expect(JSON.parse(json)).toMatchObject({ privacy: { cost: { limit: 4, delta: 1e-5 } } });
+    expect(consortium.admin.told).toEqual([]);
+  });
+
+  test('refuses noise that would drown the model, with the arithmetic', async () => {
+    const { code, err } = await planned('privacy: { level: silo, epsilon: 1, delta: 1e-5 }\n');
+    expect(code).not.toBe(0);
+    expect(err).toContain('CHARTER_PRIVACY_NOISE');
+    expect(err).toMatch(/in the sum of 5 silos and \d+ coordinates has length .* above 1/);
+  });
+
+  test('says so where there is none, and refuses a roster that is none', async () => {
+    expect((await planned('')).out).toMatch(/privacy +none/);
+    expect((await planned('', ['--hospitals', '2'])).code).toBe(2);
+  });
+});
+
 test('study start asks for exactly that study', async () => {
   const { out } = await consortium.run(['study', 'start', 'recurrence-5y']);
   expect(out).toBe('recurrence-5y has started\n');
@@ -172,6 +209,24 @@ describe('study status', () => {
       waitingFor: null,
       rounds: [{ round: 1, metrics: { evaluation: { auc: 0.7 } } }],
     });
+  });
+
+  test('shows what each hospital has spent of the limit of a private study', async () => {
+    const terms = { level: 'record', unit: 'patient', adjacency: 'addRemove', accountant: 'rdp/1' };
+    const spent = [
+      { silo: 'silo-1', epsilon: 1.25, releases: 3 },
+      { silo: 'silo-2', epsilon: 0, releases: 0 },
+    ];
+    const privacy = { ...terms, limit: 4, delta: 1e-5, planned: 3.9991, spent };
+    consortium.admin.statuses = [status(2, 'active', { privacy })];
+    const { out } = await consortium.run(['study', 'status', 'recurrence-5y']);
+    expect(out).toContain(
+      'epsilon 4 at delta 0.00001 for each patient, rdp/1; all rounds will take 3.999',
+    );
+    expect(out).toContain('silo-1: spent 1.250 of 4');
+    consortium.admin.statuses = [status(2, 'active', { privacy })];
+    const json = await consortium.run(['study', 'status', 'recurrence-5y', '--json']);
+    expect(JSON.parse(json.out)).toMatchObject({ privacy: { limit: 4, spent } });
   });
 
   test('--watch says each round once and the whole at the end', async () => {
