@@ -21,7 +21,7 @@ let attending: Promise<void>[];
 let studies = 0;
 
 beforeAll(async () => {
-  consortium = await TestConsortium.create();
+  consortium = await TestConsortium.create(undefined, { keepMaskedVectors: true });
   admin = consortium.admin();
   silos = [];
   for (const name of ALL) silos.push(await consortium.enrol(admin, name));
@@ -168,6 +168,9 @@ describe.each([
       attack.rolledBack === undefined ? [] : [attack.rolledBack],
     );
     for (const { data } of back) expect(data.nextModelHash).toBe(data.modelHash);
+    // Whatever came of it comes again from the stored messages, byte for byte.
+    const replayed = await admin.replayRound({ study: status.summary!.study, round: 1 });
+    expect(replayed.survivors).toBe(attack.outcome === 'goes on with it' ? 5 : 4);
     expectNothingRevealed();
   });
 });

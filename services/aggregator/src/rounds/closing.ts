@@ -1,4 +1,4 @@
-import { canonicalBytes, sha256 } from '@medley/kit';
+import { canonicalBytes, isMedleyError, sha256 } from '@medley/kit';
 import {
   brokenSharers,
   makeReceipt,
@@ -43,7 +43,7 @@ export interface Opening {
  * restart may do it again. Throws what {@link openSum} and `nextState` throw, FILE_UNWRITABLE, and
  * BLOB_DAMAGED when the model state that the round began with has changed on the disk.
  */
-export async function openRoundSum(
+async function openRoundSum(
   state: RoundState,
   terms: SessionTerms,
   { charter, study }: Agreement,
@@ -68,7 +68,7 @@ export async function openRoundSum(
  * evidence stands in the place of the sum, and the model stays. Undefined where a round cannot end so:
  * nothing follows from a statistics round that was not opened.
  */
-export async function closeUnopened(
+async function closeUnopened(
   state: RoundState,
   terms: SessionTerms,
   { blobs }: Pick<RoundParts, 'blobs'>,
@@ -88,6 +88,26 @@ export async function closeUnopened(
     gate,
     blamed: broken.map((silo) => ({ silo, reason: 'its shares do not give back its secret' })),
   };
+}
+
+/**
+ * The end of a round whose messages are all there: its opened sum, or the evidence why nobody can open it.
+ * The same bytes every time. Throws what {@link openRoundSum} throws.
+ */
+export async function endRound(
+  state: RoundState,
+  terms: SessionTerms,
+  agreement: Agreement,
+  parts: Pick<RoundParts, 'blobs' | 'masker'>,
+): Promise<Opening> {
+  try {
+    return await openRoundSum(state, terms, agreement, parts);
+  } catch (caught) {
+    const isUnopened = isMedleyError(caught) && caught.code === 'SECAGG_UNMASK_FAILED';
+    const unopened = isUnopened ? await closeUnopened(state, terms, parts) : undefined;
+    if (unopened) return unopened;
+    throw caught;
+  }
 }
 
 /** Records the opened sum, moves the study to its next model state and ends it after its last round. */

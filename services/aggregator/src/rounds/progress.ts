@@ -5,7 +5,7 @@ import { memberName, type Agreement } from '../studies/agreement.ts';
 import { stopStudy, studyOf } from '../studies/desk.ts';
 import { absentees } from '../studies/exclusion.ts';
 import { termsOf, type OpenRound, type RoundBook, type RoundParts } from './book.ts';
-import { closeUnopened, openRoundSum, recordClosing, type Opening } from './closing.ts';
+import { endRound, recordClosing, type Opening } from './closing.ts';
 import { nextAttempt, readiness } from './opening.ts';
 import { rowOf } from './record.ts';
 import { awaited, decide, openRound, type RoundState } from './round.ts';
@@ -144,19 +144,11 @@ export class Progress {
     const { state, terms, agreement } = open;
     let opening: Opening;
     try {
-      opening = await openRoundSum(state, terms, agreement, this.#parts);
+      opening = await endRound(state, terms, agreement, this.#parts);
     } catch (caught) {
       const { code, message } = MedleyError.from(caught);
       if (MENDABLE.has(code)) throw caught;
       logger.error('sum not opened', { ...state.id, code, detail: message });
-      const unopened =
-        code === 'SECAGG_UNMASK_FAILED'
-          ? await closeUnopened(state, terms, this.#parts)
-          : undefined;
-      if (unopened) {
-        await this.#record(open, unopened);
-        return;
-      }
       const broken = code === 'SECAGG_UNMASK_FAILED' ? brokenSharers(terms, state.coordinator) : [];
       await ledger.change(async (change) => {
         if (this.#book.find(state.id) === open)
@@ -164,6 +156,8 @@ export class Progress {
       });
       return;
     }
+    if (opening.gate !== undefined)
+      logger.warn('round moves nothing', { ...state.id, detail: opening.gate });
     await this.#record(open, opening);
   }
 

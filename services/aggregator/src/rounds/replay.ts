@@ -3,7 +3,7 @@ import type { Blobs } from '../blob/blobs.ts';
 import type { BlobName, RoundId } from '../store/rows.ts';
 import { studyOf } from '../studies/desk.ts';
 import { termsOf, type RoundParts } from './book.ts';
-import { openRoundSum } from './closing.ts';
+import { endRound } from './closing.ts';
 import { decodeState, hasMessages } from './codec.ts';
 
 /** A closed round that was computed a second time and came out the same. */
@@ -41,7 +41,7 @@ export async function replayRound(
     if ((await blobs.sizeOf(toHex(vectorHash))) === undefined) throw unkept(round, 'a vector');
   }
   const { outcome } = row;
-  const again = await openRoundSum(state, terms, agreement, { blobs: namesOnly(blobs), masker });
+  const again = await endRound(state, terms, agreement, { blobs: namesOnly(blobs), masker });
   const receipt = canonicalBytes(again.receipt);
   const differing = [
     ...(equalBytes(receipt, outcome.receipt) ? [] : ['receipt']),
