@@ -9,6 +9,7 @@ import {
   previewPrivacy,
   privacySentence,
   readStudy,
+  tightTrainingCost,
   type Study,
 } from '@medley/study';
 import { withAdmin } from '../connection.ts';
@@ -88,18 +89,22 @@ cost every hospital. Noise that would drown the model is refused with the arithm
       const model = readModelFile(resolve(context.cwd, folder, study.model.file));
       const { parameterCount } = checkModel(model, study);
       const privacy = previewPrivacy(study, { silos, modelParameters: parameterCount });
+      const tight = privacy && tightTrainingCost(privacy, study);
       const facts = [
         ['study', `${study.name}: ${study.title}`],
         ['model', `${parameterCount} parameters`],
         ['rounds', `${study.rounds.count} of training`],
         ['privacy', privacy ? privacySentence(privacy) : 'none'],
+        ...(tight === undefined
+          ? []
+          : [['', `training alone, by privacy losses (PLD): epsilon ${tight.toFixed(3)}`]]),
       ];
       context.terminal(options.json).result(
         {
           study: study.name,
           hospitals: silos,
           parameters: parameterCount,
-          privacy: privacy ?? null,
+          privacy: privacy ? { ...privacy, tightTraining: tight ?? null } : null,
         },
         printable(table(facts)),
       );
