@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { FAULTS } from './fault.ts';
@@ -7,6 +8,8 @@ import { revealed } from './reveal.ts';
 import { simulate } from './run.ts';
 
 const CASES = 24;
+/** In memory where there is such a folder: every case writes databases. */
+const WORK = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 
 let results: readonly CaseResult[];
 beforeAll(async () => {

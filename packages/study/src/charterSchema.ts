@@ -77,7 +77,8 @@ export const CHARTER_SCHEMA: JsonSchema = {
       },
       secureAggregation: closed({
         suite: { const: 1 },
-        protocolVersion: { const: 2 },
+        // Studies of version 1 can be read, so that their records stay; checkTerms lets none of them run.
+        protocolVersion: { enum: [1, 2] },
         ringBits: { enum: [32, 16, 12] },
         rotation: { type: 'boolean' },
         threshold: count(1, 200),
