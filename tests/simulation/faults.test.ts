@@ -17,7 +17,7 @@ beforeAll(async () => {
     seed: 'test',
     cases: CASES,
     sizes: [3],
-    work: tmpdir(),
+    work: WORK,
     part: 0,
     of: 1,
   });
