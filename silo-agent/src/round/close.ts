@@ -3,7 +3,7 @@ import { wireLength, type SessionTerms } from '@medley/secagg';
 import { lastRound } from '@medley/study';
 import type { Progress } from './progress.ts';
 import { verifyClosed, type VerifiedRound } from './proof.ts';
-import { recordResult } from './result.ts';
+import { allDone, recordResult } from './result.ts';
 import { startingState, type StepContext } from './step.ts';
 import type { ClosedRound } from './task.ts';
 
@@ -33,10 +33,13 @@ export async function closeRound(context: CloseContext): Promise<void> {
     modelHash: verified.nextModelHash,
     checkpoint: verified.checkpoint,
   };
-  await seat.progress.advance(next, verified.nextState);
-  await recordResult(parts.home.paths.result(task.id.study), task.id, kind, {
-    federated: verified.metrics,
-  });
+  // In any order: after a crash between the two the round is verified, and its figures written, again.
+  await allDone([
+    seat.progress.advance(next, verified.nextState),
+    recordResult(parts.home.paths.result(task.id.study), task.id, kind, {
+      federated: verified.metrics,
+    }),
+  ]);
   // From here on the round is refused because it is over, so its states have served.
   await seat.sessions.forget(round);
   const isLast = round === lastRound(study);

@@ -55,6 +55,8 @@ export class ProgressStore {
   readonly #folder: string;
   readonly #pinned: PinnedStudy;
   #initial: Uint8Array | undefined;
+  /** What progress.json says, once read; undefined again after a write whose end is not known. */
+  #known: Progress | undefined;
 
   constructor(folder: string, pinned: PinnedStudy) {
     this.#folder = folder;
@@ -63,6 +65,10 @@ export class ProgressStore {
 
   /** Where the study stands; its beginning when nothing is on disk. Throws AGENT_STATE_INVALID. */
   async load(): Promise<Progress> {
+    return (this.#known ??= await this.#read());
+  }
+
+  async #read(): Promise<Progress> {
     const file = await readDocument<ProgressFile>(join(this.#folder, 'progress.json'), SCHEMA);
     if (!file) {
       return {
@@ -100,6 +106,7 @@ export class ProgressStore {
   /** Records a verified round. `state` has the hash that `progress` names. Throws FILE_UNWRITABLE. */
   async advance(progress: Progress, state: Uint8Array): Promise<void> {
     const { nextRound, modelHash, checkpoint } = progress;
+    this.#known = undefined;
     // A power cut may lose it: then it is fetched, and compared with the hash that stands below.
     await writeLazily(join(this.#folder, 'state.bin'), state);
     const file: ProgressFile = {
@@ -111,6 +118,7 @@ export class ProgressStore {
         : {}),
     };
     await writeDocument(join(this.#folder, 'progress.json'), file);
+    this.#known = progress;
   }
 
   #initialState(): Uint8Array {

@@ -68,3 +68,9 @@ export async function recordResult(
   const rounds = [...others, entry].sort((a, b) => a.round - b.round);
   await writeDocument(file, { ...result, rounds });
 }
+
+/** Waits until all have ended, so that nothing goes on behind a failure; then throws the first one. */
+export async function allDone(writes: readonly Promise<void>[]): Promise<void> {
+  const ends = await Promise.allSettled(writes);
+  for (const end of ends) if (end.status === 'rejected') throw end.reason;
+}

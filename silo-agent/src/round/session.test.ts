@@ -76,7 +76,8 @@ describe('single-use states', () => {
       const sessions = new Sessions(folder);
       await sessions.save(state);
       await writeFile(join(folder, '3-1.json'), text);
-      await expect(sessions.load(terms)).rejects.toMatchObject({ code: 'AGENT_STATE_INVALID' });
+      const later = new Sessions(folder);
+      await expect(later.load(terms)).rejects.toMatchObject({ code: 'AGENT_STATE_INVALID' });
     },
   );
 

@@ -48,10 +48,12 @@ export type SessionSummary = Pick<SessionFile, 'round' | 'attempt' | 'phase' | '
 /**
  * Single-use states of one study's rounds, one file an attempt. `save` returns when the state
  * survives a power cut, and only then may its message leave. Files are 0600 in a folder of 0700: they
- * hold mask keys and shares.
+ * hold mask keys and shares. Each is read once: while an agent runs, nobody else writes them.
  */
 export class Sessions {
   readonly #folder: string;
+  /** What stands on disk, once read; undefined again after a write whose end is not known. */
+  #known: Map<string, SessionFile> | undefined;
 
   constructor(folder: string) {
     this.#folder = folder;
@@ -74,15 +76,7 @@ export class Sessions {
 
   /** Every attempt that is on disk, in order. Throws FILE_UNREADABLE, AGENT_STATE_INVALID. */
   async list(): Promise<readonly SessionSummary[]> {
-    const found: SessionSummary[] = [];
-    for (const name of await namesIn(this.#folder)) {
-      const [, round, attempt] = /^(\d+)-(\d+)\.json$/.exec(name) ?? [];
-      const file =
-        round === undefined
-          ? undefined
-          : await this.#read({ round: Number(round), attempt: Number(attempt) });
-      if (file) found.push(file);
-    }
+    const found = [...(await this.#files()).values()];
     return found.sort((a, b) => a.round - b.round || a.attempt - b.attempt);
   }
 
@@ -150,16 +144,38 @@ export class Sessions {
       if (number !== undefined && Number(number) <= round)
         await rm(join(this.#folder, name), { force: true });
     }
+    for (const [key, file] of this.#known ?? []) if (file.round <= round) this.#known?.delete(key);
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
     await syncFolder(this.#folder);
   }
 
   async #read(id: Pick<RoundId, 'round' | 'attempt'>): Promise<SessionFile | undefined> {
-    return readDocument<SessionFile>(this.#file(id), SCHEMA);
+    return (await this.#files()).get(keyOf(id));
+  }
+
+  async #files(): Promise<Map<string, SessionFile>> {
+    if (this.#known) return this.#known;
+    const files = new Map<string, SessionFile>();
+    for (const name of await namesIn(this.#folder)) {
+      const [, round, attempt] = /^(\d+)-(\d+)\.json$/.exec(name) ?? [];
+      if (round === undefined) continue;
+      const id = { round: Number(round), attempt: Number(attempt) };
+      const file = await readDocument<SessionFile>(this.#file(id), SCHEMA);
+      if (file) files.set(keyOf(id), file);
+    }
+    this.#known = files;
+    return files;
   }
 
   async #write(file: SessionFile): Promise<void> {
-    await writeDocument(this.#file(file), file);
+    const known = await this.#files();
+    try {
+      await writeDocument(this.#file(file), file);
+      known.set(keyOf(file), file);
+    } catch (caught) {
+      this.#known = undefined;
+      throw caught;
+    }
   }
 
   #file({ round, attempt }: Pick<RoundId, 'round' | 'attempt'>): string {
@@ -169,6 +185,10 @@ export class Sessions {
   #vectorFile({ round, attempt }: Pick<RoundId, 'round' | 'attempt'>): string {
     return join(this.#folder, `${String(round)}-${String(attempt)}.vector`);
   }
+}
+
+function keyOf({ round, attempt }: Pick<RoundId, 'round' | 'attempt'>): string {
+  return `${String(round)}-${String(attempt)}`;
 }
 
 /** None only where there is no folder: an attempt that is overlooked would be taken for a new one. */
