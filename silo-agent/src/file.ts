@@ -16,7 +16,9 @@ export function isMissing(caught: unknown): boolean {
 /** The file's bytes, undefined when it is not there. Throws FILE_UNREADABLE. */
 export async function readIfThere(file: string): Promise<Uint8Array | undefined> {
   try {
-    return new Uint8Array(await readFile(file));
+    // A view, not a copy: model states have tens of megabytes.
+    const { buffer, byteOffset, length } = await readFile(file);
+    return new Uint8Array(buffer, byteOffset, length);
   } catch (cause) {
     if (isMissing(cause)) return undefined;
     throw new MedleyError('FILE_UNREADABLE', `${file} cannot be read`, { cause });

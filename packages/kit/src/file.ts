@@ -12,7 +12,8 @@ export async function readBytes(
   code: ErrorCode = 'FILE_UNREADABLE',
 ): Promise<Uint8Array> {
   try {
-    return new Uint8Array(await readFile(file));
+    const { buffer, byteOffset, length } = await readFile(file);
+    return new Uint8Array(buffer, byteOffset, length);
   } catch (cause) {
     throw new MedleyError(code, `${file} cannot be read (${reason(cause)})`, { cause });
   }

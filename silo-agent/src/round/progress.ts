@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fromBase64, MedleyError, toBase64, writeLazily, type JsonSchema } from '@medley/kit';
 import { initialParameters } from '@medley/autodiff';
@@ -55,6 +56,8 @@ export class ProgressStore {
   readonly #folder: string;
   readonly #pinned: PinnedStudy;
   #initial: Uint8Array | undefined;
+  /** What state.bin holds, once written here. */
+  #written: { readonly hash: string; readonly sizeBytes: number } | undefined;
   /** What progress.json says, once read; undefined again after a write whose end is not known. */
   #known: Progress | undefined;
 
@@ -94,6 +97,14 @@ export class ProgressStore {
     };
   }
 
+  /** True when this process wrote the state `modelHash` itself and its file is still there. */
+  async has(modelHash: string): Promise<boolean> {
+    if (this.#written?.hash !== modelHash) return false;
+    const { sizeBytes } = this.#written;
+    const found = await stat(join(this.#folder, 'state.bin')).catch(() => undefined);
+    return found?.size === sizeBytes;
+  }
+
   /** The bytes of the state `modelHash`, if this silo has them. */
   async state(modelHash: string): Promise<Uint8Array | undefined> {
     const kept = await readIfThere(join(this.#folder, 'state.bin'));
@@ -107,8 +118,10 @@ export class ProgressStore {
   async advance(progress: Progress, state: Uint8Array): Promise<void> {
     const { nextRound, modelHash, checkpoint } = progress;
     this.#known = undefined;
+    this.#written = undefined;
     // A power cut may lose it: then it is fetched, and compared with the hash that stands below.
     await writeLazily(join(this.#folder, 'state.bin'), state);
+    this.#written = { hash: modelHash, sizeBytes: state.length };
     const file: ProgressFile = {
       medley: 'progress/v1',
       nextRound,

@@ -73,7 +73,7 @@ async function advertiseStep(context: StepContext): Promise<void> {
   if (advert === undefined) {
     checkPolicy(seat.pinned.charter, parts.home.config.policy, parts.clock.nowMs());
     // Fetched before the first key is made: its hash is part of the session.
-    await startingState(context);
+    if (!(await seat.progress.has(task.model.hex))) await startingState(context);
     const made = advertise(terms, seat.pinned.me, parts.identity, parts.rng);
     await seat.sessions.save(made.state);
     advert = made.message;
