@@ -77,6 +77,8 @@ export type * from './generated/medley/v1/ReleaseRequest.ts';
 export type * from './generated/medley/v1/ReleaseStep.ts';
 export type * from './generated/medley/v1/RenewalReply.ts';
 export type * from './generated/medley/v1/RenewalRequest.ts';
+export type * from './generated/medley/v1/ReplayRoundReply.ts';
+export type * from './generated/medley/v1/ReplayRoundRequest.ts';
 export type * from './generated/medley/v1/ResumeStudyReply.ts';
 export type * from './generated/medley/v1/ResumeStudyRequest.ts';
 export type * from './generated/medley/v1/RevocationLists.ts';
