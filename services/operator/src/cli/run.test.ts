@@ -35,6 +35,7 @@ const COMMANDS = [
   'token create',
   'token list',
   'token revoke',
+  'study plan',
   'study propose',
   'study start',
   'study pause',
