@@ -48,3 +48,4 @@ export {
 } from './revocation.ts';
 export * from './statement.ts';
 export { adoptSuccessor, crossCertify } from './succession.ts';
+export * from './witness.ts';
