@@ -134,6 +134,26 @@ describe.each(Object.keys(stores))('the store on %s', (name) => {
     expect(await exclusions.of('t')).toEqual([]);
   });
 
+  test('keeps one witness key a silo and every cosignature once', async () => {
+    const { silos, witnesses, checkpoints, cosignatures } = store.tables;
+    for (const name of ['alder', 'birch']) await silos.put(silo(name));
+    const key = { silo: 'alder', verifierKey: 'k1', signature: new Uint8Array(64), atMs: 5 };
+    await witnesses.put(key);
+    await witnesses.put({ ...key, verifierKey: 'k2' });
+    expect(await witnesses.get('alder')).toEqual({ ...key, verifierKey: 'k2' });
+    expect(await witnesses.get('birch')).toBeUndefined();
+    const stolen = witnesses.put({ ...key, silo: 'birch', verifierKey: 'k2' });
+    await expect(stolen).rejects.toMatchObject({ code: 'STORE_CONFLICT' });
+    await checkpoints.append({ size: 3, note: 'n' });
+    const word = { size: 3, silo: 'birch', line: 'l', atMs: 6 };
+    await cosignatures.append(word);
+    await cosignatures.append({ ...word, silo: 'alder' });
+    const again = cosignatures.append({ ...word, line: 'other' });
+    await expect(again).rejects.toMatchObject({ code: 'STORE_CONFLICT' });
+    expect(await cosignatures.of(3)).toEqual([{ ...word, silo: 'alder' }, word]);
+    expect(await cosignatures.of(4)).toEqual([]);
+  });
+
   test('keeps what silos stated to have spent, one row a round and silo', async () => {
     const { studies, silos, spends } = store.tables;
     await studies.put(study('s'));

@@ -129,6 +129,7 @@ describe('an aggregator with four silos', () => {
       'consortium.created',
       'operator.added',
       'consortium.setting',
+      'consortium.setting',
       ...NAMES.flatMap(() => ['silo.invited', 'silo.requested', 'silo.approved']),
       'study.proposed',
       ...NAMES.map(() => 'charter.signed'),

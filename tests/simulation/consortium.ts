@@ -117,6 +117,7 @@ function configOf(): AggregatorConfig {
     endpointsFile: '',
     floors: { minSurvivors: 3, minRoster: 3, minPatients: 1 },
     checkpointSeconds: 60,
+    witnessQuorum: '2/3',
     disconnectGraceMs: 2000,
     startGraceMs: 10_000,
     keepMaskedVectors: false,

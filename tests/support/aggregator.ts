@@ -110,6 +110,7 @@ export class TestConsortium {
       endpointsFile: join(folder, 'endpoints.json'),
       floors: { minSurvivors: 3, minRoster: 3, minPatients: 1 },
       checkpointSeconds: 60,
+      witnessQuorum: '2/3',
       disconnectGraceMs: 50,
       startGraceMs: 50,
       keepMaskedVectors: false,

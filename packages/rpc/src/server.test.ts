@@ -87,6 +87,8 @@ const handlers: Handlers<RoundsMethods> = {
   confirm: refuse,
   release: refuse,
   withdraw: refuse,
+  proveLog: refuse,
+  cosignCheckpoint: refuse,
   complain: refuse,
   leaveStudy: refuse,
   signCharter: refuse,

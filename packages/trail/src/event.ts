@@ -93,6 +93,15 @@ export type TrailEvent =
       }
     >
   | Envelope<
+      'witness.registered',
+      {
+        readonly silo: string;
+        readonly verifierKey: string;
+        readonly identityKey: string;
+        readonly signature: string;
+      }
+    >
+  | Envelope<
       'crl.published',
       { readonly number: number; readonly revoked: number; readonly crlHash: string }
     >

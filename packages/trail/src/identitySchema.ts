@@ -108,6 +108,23 @@ export const IDENTITY_SCHEMAS = {
       expires: instant('End of the new certificate'),
     }),
   ),
+  'witness.registered': event(
+    'witness.registered',
+    'consortium',
+    'A hospital became a witness of this log, or took another key as one.',
+    closed('The key and who says that it is theirs.', {
+      silo,
+      verifierKey: text('Verifier key of the witness (C2SP signed-note, type 0x04).', 400),
+      identityKey: matching(
+        '^[A-Za-z0-9+/]{43}=$',
+        'Identity key of the hospital, 32 bytes, base64.',
+      ),
+      signature: matching(
+        '^[A-Za-z0-9+/]{86}==$',
+        'The identity key’s over the statement in the domain `witness-key`, base64.',
+      ),
+    }),
+  ),
   'crl.published': event(
     'crl.published',
     'consortium',

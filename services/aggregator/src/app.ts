@@ -19,6 +19,7 @@ import { RenewalDesk } from './enrolment/renewal.ts';
 import { RevocationDesk } from './enrolment/revocation.ts';
 import { runCheckpoints } from './log/checkpoints.ts';
 import { Ledger } from './log/ledger.ts';
+import { readQuorum, WitnessDesk } from './log/witnesses.ts';
 import { RoundBook } from './rounds/book.ts';
 import { Inbox } from './rounds/inbox.ts';
 import { Presence } from './rounds/presence.ts';
@@ -140,8 +141,11 @@ export async function assembleAggregator(options: AggregatorOptions): Promise<Ag
   const accounts = new AccountDesk(identity);
   await accounts.found(config.founders);
   await recordSetting(ledger, 'approvals', String(approvals));
+  await recordSetting(ledger, 'witnessQuorum', config.witnessQuorum);
+  const quorum = readQuorum(config.witnessQuorum);
+  const witnesses = new WitnessDesk({ store, ledger, clock, consortium, quorum });
   const desks = { enrolment, renewal, revocation, accounts, tokens: new TokenDesk(identity) };
-  const shared = { ...rounds, ...identity, ...desks, book, desk, lifecycle, library };
+  const shared = { ...rounds, ...identity, ...desks, book, desk, lifecycle, library, witnesses };
   const admin = adminService({
     ...shared,
     floors: { ...floors, minSilos: floors.minRoster },

@@ -60,6 +60,8 @@ export interface AggregatorConfig {
   };
   /** A log with new entries is signed at least this often, in seconds. */
   readonly checkpointSeconds: number;
+  /** Part of the enrolled silos that must vouch for a checkpoint before it is final. */
+  readonly witnessQuorum: string;
   /** How long a round waits for a silo whose stream broke, in milliseconds. */
   readonly disconnectGraceMs: number;
   /** The same after a start of the aggregator or a study, for silos not seen since, in milliseconds. */
@@ -150,6 +152,12 @@ export const AGGREGATOR_SCHEMA: JsonSchema = {
       minPatients: { type: 'integer', minimum: 1, default: 11 },
     }),
     checkpointSeconds: { type: 'integer', minimum: 1, maximum: 3600, default: 60 },
+    witnessQuorum: {
+      type: 'string',
+      pattern: '^[1-9][0-9]?/[1-9][0-9]?$',
+      default: '2/3',
+      description: 'Part of the enrolled silos that must vouch for a checkpoint to make it final.',
+    },
     disconnectGraceMs: { type: 'integer', minimum: 0, maximum: 600_000, default: 2000 },
     startGraceMs: { type: 'integer', minimum: 0, maximum: 600_000, default: 10_000 },
     keepMaskedVectors: {

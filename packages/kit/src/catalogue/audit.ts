@@ -24,4 +24,26 @@ export const AUDIT = {
     sentence: 'The audit trail does not hold.',
     remedy: 'Keep the files that were downloaded, stop the studies and tell every hospital.',
   },
+  LOG_FORKED: {
+    grpc: 'FAILED_PRECONDITION',
+    http: 409,
+    exit: EXIT.integrity,
+    sentence: 'The audit log was shown to this hospital with two different histories.',
+    remedy:
+      'Keep the evidence (medley-agent witness export), stop the agent and tell every hospital.',
+  },
+  WITNESS_NO_FORK: {
+    grpc: 'NOT_FOUND',
+    http: 404,
+    exit: EXIT.usage,
+    sentence: 'There is no evidence against the audit log here.',
+    remedy: 'Look at medley-agent witness show; there is nothing to export.',
+  },
+  WITNESS_INVALID: {
+    grpc: 'INVALID_ARGUMENT',
+    http: 400,
+    exit: EXIT.integrity,
+    sentence: 'A cosignature of the audit log does not hold.',
+    remedy: 'Check that the agent runs with the witness key that it registered.',
+  },
 } as const satisfies CatalogueSection;

@@ -126,6 +126,29 @@ export class Ledger {
     });
   }
 
+  /** The newest checkpoint. */
+  get newest(): { readonly size: number; readonly note: string } | undefined {
+    return this.#newest;
+  }
+
+  /** The checkpoint of exactly this size, if one was signed. */
+  async checkpointOf(size: number): Promise<string | undefined> {
+    if (this.#newest?.size === size) return this.#newest.note;
+    const all = await this.#options.store.tables.checkpoints.list();
+    return all.find((row) => row.size === size)?.note;
+  }
+
+  /**
+   * Proof that the log of `to` leaves continues that of `from`. Throws AUDIT_RANGE unless
+   * 0 < from <= to and a checkpoint covers them.
+   */
+  consistency(from: number, to: number): readonly Uint8Array[] {
+    if (from < 1 || from > to || to > (this.#newest?.size ?? 0)) {
+      throw new MedleyError('AUDIT_RANGE', `sizes ${from} and ${to}`);
+    }
+    return this.#tree.consistencyProof(from, to);
+  }
+
   /** Proof for a leaf, undefined until a checkpoint covers it. */
   async prove(index: number): Promise<LeafProof | undefined> {
     const newest = this.#newest;

@@ -1,5 +1,7 @@
 import { MedleyError, type Clock } from '@medley/kit';
 import type { Assignment, AttendRequest__Output, CallContext } from '@medley/rpc';
+import type { Ledger } from '../log/ledger.ts';
+import type { WitnessDesk } from '../log/witnesses.ts';
 import type { RoundBook } from '../rounds/book.ts';
 import type { Presence } from '../rounds/presence.ts';
 import { waitFor } from '../rounds/scheduler.ts';
@@ -25,6 +27,8 @@ export interface AttendParts {
   readonly tasks: Tasks;
   readonly book: RoundBook;
   readonly changed: Signal;
+  readonly ledger: Ledger;
+  readonly witnesses: WitnessDesk;
 }
 
 /**
@@ -47,6 +51,7 @@ export async function* attend(
   changed.raise();
   let sent: ReadonlySet<string> = new Set();
   let beatMs = clock.nowMs();
+  let toldSize = 0;
   try {
     while (!context.signal.aborted) {
       const seen = changed.version;
@@ -55,6 +60,12 @@ export async function* attend(
         beatMs = clock.nowMs() + BEAT_MS;
         await store.tables.silos.touch(name, clock.nowMs());
         yield { heartbeat: { nowMs: String(clock.nowMs()), leaseMs: LEASE_MS } };
+      }
+      const { newest } = parts.ledger;
+      if (newest !== undefined && newest.size !== toldSize) {
+        toldSize = newest.size;
+        const { verifierKey } = parts.ledger.identity;
+        yield { checkpoint: { note: await parts.witnesses.cosigned(newest), verifierKey } };
       }
       const entries = await tasks.of(name);
       for (const entry of entries) {

@@ -55,6 +55,8 @@ export const PERMISSIONS: Readonly<Record<string, Permission>> = {
   'Rounds.confirm': SILO,
   'Rounds.release': SILO,
   'Rounds.withdraw': SILO,
+  'Rounds.proveLog': SILO,
+  'Rounds.cosignCheckpoint': SILO,
   'Admin.listSilos': READ,
   'Admin.getStudyStatus': READ,
   'Admin.watchStudy': READ,

@@ -49,6 +49,7 @@ export function roundsService(parts: RoundsParts): Served {
     attend: (request, context) => attend(parts, request, context),
     ...studyHandlers(parts),
     ...stepHandlers(parts),
+    ...witnessHandlers(parts),
     submit: (requests, context) => submit(parts, requests, context),
     fetchBlob: async function* ({ sha256, offset }, context) {
       const silo = siloOf(context);
@@ -165,6 +166,25 @@ function stepHandlers(parts: RoundsParts): Pick<Handlers<RoundsMethods>, StepMet
       await parts.inbox.withdraw(roundIdOf(key), siloOf(context), code);
       return {};
     },
+  };
+}
+
+function witnessHandlers({
+  ledger,
+  witnesses,
+}: RoundsParts): Pick<Handlers<RoundsMethods>, 'proveLog' | 'cosignCheckpoint'> {
+  return {
+    proveLog: async ({ fromSize, toSize }) => {
+      const [from, to] = [wholeNumber(fromSize, 'from_size'), wholeNumber(toSize, 'to_size')];
+      return { hashes: [...ledger.consistency(from, to)] };
+    },
+    cosignCheckpoint: ({ treeSize, cosignature, witnessKey, signature }, context) =>
+      witnesses.cosign(siloOf(context), {
+        treeSize: wholeNumber(treeSize, 'tree_size'),
+        line: cosignature,
+        verifierKey: witnessKey,
+        signature: new Uint8Array(signature),
+      }),
   };
 }
 

@@ -1,6 +1,7 @@
 import { MedleyError } from '@medley/kit';
 import type {
   CheckpointRow,
+  CosignatureRow,
   InvitationRow,
   LogEntryRow,
   RequestRow,
@@ -12,6 +13,7 @@ import type {
   StudyRow,
   ExclusionRow,
   WithdrawalRow,
+  WitnessRow,
 } from './rows.ts';
 import {
   copyOfIdentity,
@@ -34,6 +36,8 @@ interface Contents extends IdentityContents {
   rounds: Map<string, RoundRow>;
   log: LogEntryRow[];
   checkpoints: CheckpointRow[];
+  witnesses: Map<string, WitnessRow>;
+  cosignatures: Map<string, CosignatureRow>;
 }
 
 /** The store without a disk: for tests and simulations. */
@@ -51,6 +55,8 @@ export function memoryStore(): Store {
     rounds: new Map(),
     log: [],
     checkpoints: [],
+    witnesses: new Map(),
+    cosignatures: new Map(),
   };
   let queue: Promise<unknown> = Promise.resolve();
   return {
@@ -83,6 +89,8 @@ function copyOf(from: Contents): Contents {
     rounds: new Map(from.rounds),
     log: [...from.log],
     checkpoints: [...from.checkpoints],
+    witnesses: new Map(from.witnesses),
+    cosignatures: new Map(from.cosignatures),
   };
 }
 
@@ -138,6 +146,14 @@ function tablesOver(at: () => Contents): Tables {
         void at().spends.set(`${row.study} ${row.silo} ${String(row.round)}`, clone(row)),
     },
     rounds: roundsOver(at),
+    ...logOver(at),
+  };
+}
+
+function logOver(
+  at: () => Contents,
+): Pick<Tables, 'log' | 'checkpoints' | 'witnesses' | 'cosignatures'> {
+  return {
     log: {
       count: async () => at().log.length,
       append: async (row) => {
@@ -159,6 +175,25 @@ function tablesOver(at: () => Contents): Tables {
         }
         at().checkpoints.push(clone(row));
         at().checkpoints.sort((a, b) => a.size - b.size);
+      },
+    },
+    witnesses: {
+      get: async (silo) => clone(at().witnesses.get(silo)),
+      put: async (row) => {
+        const others = [...at().witnesses.values()].filter(({ silo }) => silo !== row.silo);
+        if (others.some(({ verifierKey }) => verifierKey === row.verifierKey)) {
+          throw conflict('another silo has this witness key');
+        }
+        at().witnesses.set(row.silo, clone(row));
+      },
+    },
+    cosignatures: {
+      of: async (size) =>
+        sorted(at().cosignatures, (row) => row.silo).filter((row) => row.size === size),
+      append: async (row) => {
+        const key = `${row.size} ${row.silo}`;
+        if (at().cosignatures.has(key)) throw conflict(`a cosignature ${key} exists`);
+        at().cosignatures.set(key, clone(row));
       },
     },
   };

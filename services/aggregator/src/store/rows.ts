@@ -238,3 +238,23 @@ export interface CheckpointRow {
   /** Signed note. */
   readonly note: string;
 }
+
+/** A silo's key as a witness of the log. */
+export interface WitnessRow {
+  readonly silo: string;
+  /** C2SP verifier key of type 0x04. */
+  readonly verifierKey: string;
+  /** The silo's identity key over the witness's statement, 64 bytes. */
+  readonly signature: Uint8Array;
+  readonly atMs: number;
+}
+
+/** One witness's word for one checkpoint. */
+export interface CosignatureRow {
+  /** Of the checkpoint. */
+  readonly size: number;
+  readonly silo: string;
+  /** Signature line with its newline. */
+  readonly line: string;
+  readonly atMs: number;
+}

@@ -2,6 +2,7 @@ import type {
   ApprovalRow,
   CertificateRow,
   CheckpointRow,
+  CosignatureRow,
   ExclusionRow,
   InvitationRow,
   LogEntryRow,
@@ -16,6 +17,7 @@ import type {
   StudyRow,
   TokenRow,
   WithdrawalRow,
+  WitnessRow,
 } from './rows.ts';
 
 /** Silos by name. */
@@ -151,6 +153,21 @@ export interface Checkpoints {
   append(row: CheckpointRow): Promise<void>;
 }
 
+/** Keys of witnesses, one a silo. */
+export interface Witnesses {
+  get(silo: string): Promise<WitnessRow | undefined>;
+  /** Inserts or replaces. Throws STORE_CONFLICT for a key that another silo has. */
+  put(row: WitnessRow): Promise<void>;
+}
+
+/** Cosignatures; append-only. */
+export interface Cosignatures {
+  /** Of one checkpoint, by silo, ascending. */
+  of(size: number): Promise<CosignatureRow[]>;
+  /** Throws STORE_CONFLICT when this silo's of that size exists. */
+  append(row: CosignatureRow): Promise<void>;
+}
+
 /** Everything the aggregator remembers, by noun. */
 export interface Tables {
   readonly silos: Silos;
@@ -170,6 +187,8 @@ export interface Tables {
   readonly rounds: Rounds;
   readonly log: LogEntries;
   readonly checkpoints: Checkpoints;
+  readonly witnesses: Witnesses;
+  readonly cosignatures: Cosignatures;
 }
 
 /**

@@ -2,7 +2,12 @@ import { access } from 'node:fs/promises';
 import { pathToFileURL } from 'node:url';
 import { createClient, type Client, type InValue, type Row } from '@libsql/client';
 import { MedleyError } from '@medley/kit';
+import { addSignatures } from '@medley/merkle';
 import type { LogStore, StoredCheckpoint } from './store.ts';
+
+/** Columns of a checkpoint `c` with the signature lines of its witnesses, by silo. */
+const CHECKPOINT = `c.size, c.note, COALESCE((SELECT group_concat(line, '') FROM
+  (SELECT line FROM cosignature k WHERE k.size = c.size ORDER BY k.silo)), '') AS lines`;
 
 /**
  * Reads the aggregator's SQLite file through a connection that cannot write, so that no fault here
@@ -27,11 +32,11 @@ export async function openLogStore(file: string): Promise<LogStore> {
       return found.map((row, i) => leafOf(row, from + i));
     },
     checkpoints: async (after, limit) => {
-      const sql = 'SELECT size, note FROM checkpoint WHERE size > ? ORDER BY size LIMIT ?';
+      const sql = `SELECT ${CHECKPOINT} FROM checkpoint c WHERE size > ? ORDER BY size LIMIT ?`;
       return (await rows(sql, [after, limit])).map(checkpointOf);
     },
     newestCheckpoint: async () => {
-      const [row] = await rows('SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT 1');
+      const [row] = await rows(`SELECT ${CHECKPOINT} FROM checkpoint c ORDER BY size DESC LIMIT 1`);
       return row && checkpointOf(row);
     },
     isEnrolled: async (silo, serial) => {
@@ -73,6 +78,8 @@ export async function openReadOnly(file: string): Promise<Client> {
     await client.execute(
       'SELECT 1 FROM log_entry, checkpoint, silo, certificate, operator LIMIT 1',
     );
+    // By itself: joined, an empty table would make the others be read whole.
+    await client.execute('SELECT 1 FROM cosignature LIMIT 1');
     return client;
   } catch (cause) {
     client?.close();
@@ -89,6 +96,7 @@ function leafOf(row: Row, expected: number): Uint8Array {
 }
 
 function checkpointOf(row: Row): StoredCheckpoint {
-  // The column is TEXT NOT NULL in a STRICT table.
-  return { size: Number(row['size']), note: row['note'] as string };
+  // The columns are TEXT NOT NULL in STRICT tables.
+  const [note, lines] = [row['note'] as string, row['lines'] as string];
+  return { size: Number(row['size']), note: lines === '' ? note : addSignatures(note, lines) };
 }

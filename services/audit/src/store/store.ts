@@ -20,6 +20,6 @@ export interface LogStore {
 export interface StoredCheckpoint {
   /** Entries that it covers. */
   readonly size: number;
-  /** C2SP signed note. */
+  /** C2SP signed note, with the cosignatures that there are. */
   readonly note: string;
 }
