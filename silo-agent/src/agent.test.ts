@@ -47,7 +47,12 @@ function never(signal: AbortSignal): Promise<never> {
 
 async function agentOf(change: Partial<AgentParts> & { readonly attend: Attend }): Promise<Agent> {
   open ??= await Federation.open(3);
-  return new Agent({ ...open.member(1).parts, clock: CLOCK, ...change });
+  return new Agent({
+    ...open.member(1).parts,
+    vouch: async () => undefined,
+    clock: CLOCK,
+    ...change,
+  });
 }
 
 /** Pauses between tries take no time; what lasts seconds (a lease) never ends by itself. */

@@ -1,15 +1,22 @@
 import { MedleyError, type Clock, type Logger } from '@medley/kit';
-import type { Assignment__Output, StudyNotice__Output } from '@medley/rpc';
+import type {
+  Assignment__Output,
+  CheckpointNotice__Output,
+  StudyNotice__Output,
+} from '@medley/rpc';
 import { Backoff } from './backoff.ts';
 import type { RoundParts } from './round/seat.ts';
 import { StudyRunner } from './round/runner.ts';
 import { decodeTask } from './round/task.ts';
+import type { WitnessHead } from './witness/record.ts';
 
 /** The stream of assignments; over gRPC or a fake. Ends or throws when the connection does. */
 export type Attend = (signal: AbortSignal) => AsyncIterable<Assignment__Output>;
 
 export interface AgentParts extends RoundParts {
   readonly attend: Attend;
+  /** Hands in the cosignature of a checkpoint that is on disk. */
+  readonly vouch: (head: WitnessHead, signal: AbortSignal) => Promise<void>;
 }
 
 /** When the agent stops. */
@@ -38,6 +45,7 @@ export class Agent {
   readonly #log: Logger;
   readonly #runners = new Map<string, StudyRunner>();
   #isDraining = false;
+  #vouching: Promise<void> = Promise.resolve();
 
   constructor(parts: AgentParts) {
     this.#parts = parts;
@@ -53,6 +61,7 @@ export class Agent {
     } finally {
       over.abort(stopped());
       await drained;
+      await this.#vouching;
       await Promise.all([...this.#runners.values()].map((runner) => runner.close()));
     }
   }
@@ -79,15 +88,16 @@ export class Agent {
         if (assignment.heartbeat) lease.renew(assignment.heartbeat.leaseMs);
         else lease.renew();
         onAlive();
-        this.#assign(assignment);
+        this.#assign(assignment, end);
       }
     } finally {
       lease.end();
     }
   }
 
-  #assign({ round, study }: Assignment__Output): void {
+  #assign({ round, study, checkpoint }: Assignment__Output, end: AbortSignal): void {
     if (study) this.#notice(study);
+    if (checkpoint) this.#vouching = this.#vouching.then(() => this.#vouch(checkpoint, end));
     if (!round) return;
     try {
       const task = decodeTask(round);
@@ -95,6 +105,19 @@ export class Agent {
     } catch (caught) {
       const { code, message } = MedleyError.from(caught);
       this.#log.warn('task refused', { code, detail: message });
+    }
+  }
+
+  /** Checks the log's newest checkpoint and says that it was checked. Never throws. */
+  async #vouch({ note, verifierKey }: CheckpointNotice__Output, end: AbortSignal): Promise<void> {
+    const { witness, vouch } = this.#parts;
+    try {
+      await vouch(await witness.observe({ note, verifierKey, isNewest: true }, end), end);
+    } catch (caught) {
+      if (isAborted(end)) return;
+      const { code, message } = MedleyError.from(caught);
+      const level = code === 'LOG_FORKED' ? 'error' : 'warn';
+      this.#log[level]('checkpoint not cosigned', { code, detail: message });
     }
   }
 

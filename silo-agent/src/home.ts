@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { isMedleyError, MedleyError } from '@medley/kit';
 import { readConfig, siteOf, type AgentConfig } from './config.ts';
 import type { SiteData } from './connectors/site.ts';
+import type { WitnessFiles } from './witness/record.ts';
 
 /** Every path inside an agent's folder. Folders are 0700, files 0600. */
 export interface HomePaths {
@@ -10,6 +11,9 @@ export interface HomePaths {
   readonly keys: string;
   readonly tlsKey: string;
   readonly identityKey: string;
+  readonly witnessKey: string;
+  /** What this hospital saw of the consortium's log as its witness. */
+  readonly witness: WitnessFiles;
   /** The TLS key of a renewal under way. */
   readonly nextKey: string;
   readonly certificate: string;
@@ -35,6 +39,11 @@ export function homePaths(folder: string): HomePaths {
     keys: join(folder, 'keys'),
     tlsKey: join(folder, 'keys', 'tls.key.pem'),
     identityKey: join(folder, 'keys', 'identity.key.pem'),
+    witnessKey: join(folder, 'keys', 'witness.key.pem'),
+    witness: {
+      head: join(folder, 'witness', 'head.json'),
+      fork: join(folder, 'witness', 'fork.json'),
+    },
     nextKey: join(folder, 'keys', 'tls.next.key.pem'),
     certificate: join(folder, 'tls.pem'),
     nextCertificate: join(folder, 'tls.next.pem'),

@@ -1,6 +1,7 @@
 import { chmod, mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MedleyError, readText, writeDurably } from '@medley/kit';
+import type { WitnessKey } from '@medley/merkle';
 import { createIdentity, createTlsKey, openIdentity, type Identity } from '@medley/pki';
 import { isMissing } from './file.ts';
 
@@ -35,6 +36,22 @@ export async function ensureKeys(folder: string): Promise<Keys> {
   await ensure(join(folder, TLS_KEY), async () => (await createTlsKey()).privateKeyPem);
   await ensure(join(folder, IDENTITY_KEY), async () => createIdentity().privateKeyPem);
   return openKeys(folder);
+}
+
+/**
+ * The key with which this hospital witnesses the log, made when it is missing: agents that enrolled
+ * before there were witnesses have none. Its own, because a cosignature does not name its witness
+ * (C2SP tlog-cosignature). Throws AGENT_KEY_EXPOSED, PKI_KEY_INVALID, FILE_UNWRITABLE.
+ */
+export async function ensureWitnessKey(
+  file: string,
+  { consortium, silo }: { readonly consortium: string; readonly silo: string },
+): Promise<WitnessKey> {
+  await ensure(file, async () => createIdentity().privateKeyPem);
+  const key = openIdentity(await readPrivate(file));
+  const { publicKey } = key;
+  const name = `medley/${consortium}/${silo}`;
+  return { name, publicKey, sign: (message) => key.sign(message) };
 }
 
 async function ensure(file: string, make: () => Promise<string>): Promise<void> {

@@ -8,6 +8,9 @@ import { DEFAULT_PRIVACY } from '../../silo-agent/src/config.ts';
 import { homePaths, type AgentHome } from '../../silo-agent/src/home.ts';
 import { grpcMessages } from '../../silo-agent/src/round/messages.ts';
 import { DEFAULT_FLOORS } from '@medley/study';
+import { vouching } from '../../silo-agent/src/witness/vouch.ts';
+import { Witness } from '../../silo-agent/src/witness/witness.ts';
+import { witnessKeyOf } from '../support/witness.ts';
 import type { Member } from './consortium.ts';
 import type { MomentKind, StepName } from './moment.ts';
 import type { Network } from './network.ts';
@@ -51,12 +54,24 @@ export class Site {
     const client = network.client({ ...member, life: this.life });
     const clock = time.of(this.life);
     const home = homeOf(member, folder);
+    const messages = grpcMessages(client);
+    const key = witnessKeyOf(member.silo);
+    const { publicKey } = member.identity;
+    const site = { consortium: 'test', silo: member.silo, publicKey };
+    const witness = new Witness({
+      files: home.paths.witness,
+      key,
+      prove: (...sizes) => messages.proveLog(...sizes),
+      clock,
+    });
     const agent = new Agent({
       home,
+      witness,
+      vouch: vouching(site, member.identity, key, messages),
       ledger: openLedger(home, { clock, processes: { pid: 1, isAlive: () => false } }),
-      site: { consortium: 'test', silo: member.silo, publicKey: member.identity.publicKey },
+      site,
       identity: this.#watched(member.identity, setup),
-      messages: grpcMessages(client),
+      messages,
       decisions: async (study, signal) => (await client.getStudy({ study }, { signal })).signatures,
       attend: (signal) => client.attend({ agentVersion: 'sim', protocolVersion: 2 }, { signal }),
       work: exactWork(member.index),

@@ -1,4 +1,4 @@
-import { timestamp } from '@medley/kit';
+import { timestamp, type Clock } from '@medley/kit';
 import type { SessionTerms } from '@medley/secagg';
 import type { Floors } from '@medley/study';
 import { encodeEvent, type ReceiptJson } from '@medley/trail';
@@ -8,6 +8,14 @@ import type { BlobName } from '../../silo-agent/src/round/task.ts';
 
 /** The time of every test federation. */
 export const NOW_MS = Date.parse('2026-11-23T08:00:00.000Z');
+
+/** A clock that never waits: pauses between tries take no time. */
+export const HASTY_CLOCK: Clock = {
+  nowMs: () => NOW_MS,
+  sleep: async (_ms, signal) => {
+    signal?.throwIfAborted();
+  },
+};
 
 /** The settings of one member, whose folder need not exist. */
 export function memberHome(

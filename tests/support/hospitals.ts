@@ -2,15 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { initialParameters, inspectModel } from '@medley/autodiff';
-import {
-  canonicalBytes,
-  sha256,
-  silentLogger,
-  systemRng,
-  toHex,
-  utf8,
-  type Clock,
-} from '@medley/kit';
+import { canonicalBytes, sha256, silentLogger, systemRng, toHex, utf8 } from '@medley/kit';
 import {
   formatVerifierKey,
   leafHash,
@@ -63,21 +55,14 @@ import { StudyFolder } from '../../silo-agent/src/study/folder.ts';
 import { checkDocuments } from '../../silo-agent/src/study/offer.ts';
 import { signDecision, type DecisionBytes } from '../../silo-agent/src/study/signature.ts';
 import { MODEL, STUDY, STUDY_BYTES } from './studyFile.ts';
-import { closedLeaf, memberHome, NOW_MS } from './hospitalParts.ts';
+import { closedLeaf, HASTY_CLOCK, memberHome, NOW_MS } from './hospitalParts.ts';
 import { honestWork } from './localWork.ts';
+import { proveOver, witnessOf } from './witness.ts';
 
-export { NOW_MS, STUDY };
+export { HASTY_CLOCK, NOW_MS, STUDY };
 
 export const CONSORTIUM = 'test-consortium';
 const LOG_KEY = logKeyFromSeed(`medley/${CONSORTIUM}`, sha256(utf8('log key of the test')));
-/** A clock that never waits: pauses between tries take no time. */
-export const HASTY_CLOCK: Clock = {
-  nowMs: () => NOW_MS,
-  sleep: async (_ms, signal) => {
-    signal?.throwIfAborted();
-  },
-};
-
 /** What a silo sent: step and canonical text of the message, for comparing two sendings. */
 export interface Sent {
   readonly silo: number;
@@ -297,9 +282,15 @@ export class Federation {
     this.#leaves.push(leaf);
     const tree = new MerkleTree(this.#leaves.map(leafHash));
     const [size, index] = [this.#leaves.length, this.#leaves.length - 1];
-    const checkpoint = signCheckpoint({ origin: key.name, size, root: tree.root(size) }, key);
+    const checkpoint = this.checkpointOver(this.#leaves, key);
     const proof = { leaf, index, checkpoint, path: tree.inclusionProof(index, size) };
     return { name: 'closed', receipt: canonicalBytes(receipt), aggregate, nextModel, proof };
+  }
+
+  /** The log's word for a tree of these leaves. */
+  checkpointOver(leaves: readonly Uint8Array[], key = LOG_KEY): string {
+    const root = new MerkleTree(leaves.map(leafHash)).root();
+    return signCheckpoint({ origin: key.name, size: leaves.length, root }, key);
   }
 
   /** Hands a closed round to silos and waits. */
@@ -347,6 +338,8 @@ export class Federation {
       confirm: (_id, message) => take('confirm', { kind: 'confirmation', message }, message),
       release: (_id, message) => take('release', { kind: 'release', message }, message),
       withdraw: async (_id, code) => void withdrawn.push(code),
+      proveLog: proveOver(this.#leaves),
+      cosign: async () => undefined,
     };
   }
 
@@ -380,6 +373,10 @@ export class Federation {
       identity,
       messages: this.messagesOf(index, withdrawn),
       decisions: async () => this.decisions,
+      witness: await witnessOf(home.paths, silo, {
+        prove: proveOver(this.#leaves),
+        clock: HASTY_CLOCK,
+      }),
       work: honestWork(index),
       ledger: openLedger(home, { clock: HASTY_CLOCK, processes: { pid: 1, isAlive: () => false } }),
       masker: threadMasker,

@@ -194,6 +194,7 @@ export class HostileAggregator {
       this.#clients.push(client);
       const agent = new Agent({
         ...parts,
+        vouch: async () => undefined,
         messages: grpcMessages(client),
         decisions: async (study, signal) =>
           (await client.getStudy({ study }, { signal })).signatures,
@@ -275,9 +276,8 @@ export class HostileAggregator {
         signatures: [...federation.decisions],
         state: 'active',
       }),
-      signCharter: decide,
-      refuseCharter: decide,
-      leaveStudy: decide,
+      ...{ signCharter: decide, refuseCharter: decide, leaveStudy: decide },
+      ...{ proveLog: decide, cosignCheckpoint: decide },
       fetchBlob: async function* ({ sha256 }) {
         const data = federation.blobs.get(Buffer.from(sha256).toString('hex'));
         if (data) yield { offset: '0', data };

@@ -71,6 +71,7 @@ const studies: Handlers<RoundsMethods> = {
   },
   ...{ attend: unused, advertise: unused, share: unused, submit: unused, confirm: unused },
   ...{ release: unused, withdraw: unused, complain: unused },
+  ...{ proveLog: unused, cosignCheckpoint: unused },
   leaveStudy: ({ withdrawal }) => {
     if (withdrawal) left.push(withdrawal);
     return {};

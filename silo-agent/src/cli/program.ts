@@ -9,6 +9,7 @@ import { initCommand } from './init.ts';
 import { runCommand } from './run.ts';
 import { statusCommand } from './status.ts';
 import { studyCommands } from './study.ts';
+import { witnessCommands } from './witness.ts';
 
 /** The whole command line of the agent. `setExit` takes an exit code that is no error's. */
 export function agentProgram(context: CommandContext, setExit: (code: number) => void): Command {
@@ -26,6 +27,7 @@ From nothing to taking part:
   medley-agent study show ID                what a study would do, before anyone says yes
   medley-agent study sign ID --as NAME      the data steward decides
   medley-agent run                          takes part until stopped; dials out only
+  medley-agent witness show                 what was seen of the consortium's audit log
   medley-agent budget                       what patients' privacy has cost so far, and what is left
 
 Exit codes: 0 ok, 2 usage, 3 configuration, 4 network, 5 identity, 6 data, 7 refused by policy,
@@ -42,6 +44,7 @@ people to standard error; --json makes the result one JSON document. NO_COLOR is
   runCommand(program, context, setExit);
   statusCommand(program, context);
   budgetCommand(program, context, setExit);
+  witnessCommands(program, context);
   for (const command of [
     program,
     ...program.commands,

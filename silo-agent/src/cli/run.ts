@@ -5,8 +5,11 @@ import { Agent } from '../agent.ts';
 import { openConnection } from '../connection.ts';
 import { keepRenewed, renewIfDue } from '../enrolment/renewalLoop.ts';
 import { openHome } from '../home.ts';
+import { ensureWitnessKey } from '../keystore.ts';
 import { Link } from '../link.ts';
 import { grpcMessages } from '../round/messages.ts';
+import { vouching } from '../witness/vouch.ts';
+import { Witness, type ProveLog } from '../witness/witness.ts';
 import { command, homeOf, type CommandContext, type SharedOptions } from './context.ts';
 
 /** Version of the round protocol that this agent speaks. */
@@ -70,11 +73,19 @@ async function attend(
   const renewal = keepRenewed({ home, clock, rng, logger }, reconnect, over.signal);
   try {
     logger.info('agent starts', { address, detail: context.version });
+    const messages = grpcMessages(client);
+    const witnessKey = await ensureWitnessKey(home.paths.witnessKey, site);
+    const prove: ProveLog = (...sizes) => messages.proveLog(...sizes);
+    const { witness: files } = home.paths;
+    const witness = new Witness({ files, key: witnessKey, prove, clock });
+    await witness.check();
     const agent = new Agent({
       home,
       site,
       identity: keys.identity,
-      messages: grpcMessages(client),
+      messages,
+      witness,
+      vouch: vouching(site, keys.identity, witnessKey, messages),
       decisions: async (study, signal) => (await client.getStudy({ study }, { signal })).signatures,
       attend: link.attend({ agentVersion: context.version, protocolVersion: PROTOCOL_VERSION }),
       ledger: openLedger(home, context),

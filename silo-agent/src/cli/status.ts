@@ -8,6 +8,7 @@ import { openKeys } from '../keystore.ts';
 import { ProgressStore } from '../round/progress.ts';
 import { Sessions } from '../round/session.ts';
 import { pinnedStudies, StudyFolder } from '../study/folder.ts';
+import { readFork, readHead } from '../witness/record.ts';
 import { command, homeOf, type CommandContext, type SharedOptions } from './context.ts';
 
 /** An attempt of a round that this hospital left before its end. */
@@ -46,6 +47,9 @@ export function statusCommand(program: Command, context: CommandContext): void {
       const enrolment = await enrolmentStatus(home);
       const runningPid = (await holderOf(home.paths.lock, context.processes)) ?? null;
       const studies = enrolment.state === 'enrolled' ? await studyStatuses(home) : [];
+      const head = await readHead(home.paths.witness);
+      const fork = await readFork(home.paths.witness);
+      const log = { entries: head?.size ?? null, fork: fork?.kind ?? null };
       const { id, name } = home.config.site;
       const expired = Date.parse(enrolment.certificateExpires ?? '') < context.clock.nowMs();
       const facts = [
@@ -61,9 +65,13 @@ export function statusCommand(program: Command, context: CommandContext): void {
             : '–',
         ],
         ['agent', runningPid === null ? 'not running' : `running, process ${String(runningPid)}`],
+        [
+          'log',
+          fork ? `LOG_FORKED: ${fork.kind} of the log, found at ${fork.at}` : logLine(log.entries),
+        ],
         ...studies.map((one) => ['study', studyLine(one)]),
       ];
-      terminal.result({ site: { id, name }, enrolment, runningPid, studies }, table(facts));
+      terminal.result({ site: { id, name }, enrolment, runningPid, log, studies }, table(facts));
     });
 }
 
@@ -132,6 +140,10 @@ async function studyStatus(
 async function gaveUpOf(sessions: Sessions): Promise<GivenUp | null> {
   const last = (await sessions.list()).filter(({ phase }) => phase === 'ended').at(-1);
   return last ? { round: last.round, attempt: last.attempt, code: last.code ?? null } : null;
+}
+
+function logLine(entries: number | null): string {
+  return entries === null ? 'no checkpoint seen yet' : `${String(entries)} entries witnessed`;
 }
 
 function studyLine({

@@ -15,7 +15,8 @@ export type CloseContext = Omit<StepContext, 'state'> & { readonly closed: Close
 
 /**
  * Verifies a closed round and goes on from its model: only then may the next round begin here. Throws
- * ROUND_PROOF_INVALID, ROUND_LOG_FORKED, ROUND_RESULT_MISMATCH, MODEL_STATE_INVALID, RPC_CHUNK_*.
+ * ROUND_PROOF_INVALID, ROUND_LOG_FORKED, LOG_FORKED, ROUND_RESULT_MISMATCH, MODEL_STATE_INVALID,
+ * RPC_CHUNK_*.
  */
 export async function closeRound(context: CloseContext): Promise<void> {
   const { parts, seat, task, terms, progress, closed, signal, deliver } = context;
@@ -28,6 +29,9 @@ export async function closeRound(context: CloseContext): Promise<void> {
   const seen = progress.checkpoint;
   const verified = verifyClosed({ terms, study, charter, kind, closed, state, aggregate, seen });
   await checkOwnWord(context, terms, verified);
+  // Nothing goes on from a round whose checkpoint is of another history than the last one seen.
+  const shown = { note: closed.proof.checkpoint, verifierKey: charter.log.verifierKey };
+  await deliver(() => parts.witness.observe({ ...shown, isNewest: false }, signal));
   const next: Progress = {
     nextRound: round + 1,
     modelHash: verified.nextModelHash,

@@ -41,6 +41,20 @@ export interface RoundMessages {
   release(id: RoundId, release: Release, signal: AbortSignal): Promise<void>;
   /** Says that this silo leaves the attempt, and with which code. */
   withdraw(id: RoundId, code: string, signal: AbortSignal): Promise<void>;
+  /** Proof that the log of `toSize` leaves continues that of `fromSize`. Throws AUDIT_RANGE. */
+  proveLog(fromSize: number, toSize: number, signal: AbortSignal): Promise<readonly Uint8Array[]>;
+  /** Hands in this hospital's word for a checkpoint. Throws WITNESS_INVALID, AUDIT_RANGE. */
+  cosign(word: WitnessWord, signal: AbortSignal): Promise<void>;
+}
+
+/** A cosignature, and the identity key's signature under the witness key. */
+export interface WitnessWord {
+  readonly size: number;
+  /** Signature line with its newline. */
+  readonly cosignature: string;
+  /** Verifier key of this witness. */
+  readonly witnessKey: string;
+  readonly signature: Uint8Array;
 }
 
 /** {@link RoundMessages} over gRPC. The client's owner closes it. */
@@ -76,6 +90,14 @@ export function grpcMessages(client: Client<RoundsMethods>): RoundMessages {
     },
     withdraw: async (key, code, signal) => {
       await client.withdraw({ key, code }, { signal });
+    },
+    proveLog: async (fromSize, toSize, signal) => {
+      const sizes = { fromSize: String(fromSize), toSize: String(toSize) };
+      const { hashes } = await client.proveLog(sizes, { signal });
+      return hashes.map((hash) => new Uint8Array(hash));
+    },
+    cosign: async ({ size, ...word }, signal) => {
+      await client.cosignCheckpoint({ treeSize: String(size), ...word }, { signal });
     },
   };
 }

@@ -5,6 +5,7 @@ import { logKeyFromSeed } from '@medley/merkle';
 import { layoutLength, sessionId } from '@medley/secagg';
 import { roundTerms } from '@medley/study';
 import { Federation, STUDY } from '../../../tests/support/hospitals.ts';
+import { readFork } from '../witness/record.ts';
 import type { ClosedRound, Task } from './task.ts';
 
 let open: Federation | undefined;
@@ -218,5 +219,24 @@ describe('closed rounds', () => {
     fed.begin(2);
     await fed.deliver([1]);
     expect(fed.member(1).withdrawn).toEqual(['ROUND_LOG_FORKED']);
+  });
+
+  test('a round whose checkpoint is of another history than was witnessed ends all taking part', async () => {
+    const fed = await federation();
+    // What the aggregator showed this hospital before: the log it shows now, but for one leaf.
+    const { witness } = fed.member(1).parts;
+    const { verifierKey } = fed.charter.log;
+    const note = fed.checkpointOver([utf8('a leaf that others never saw')]);
+    const never = new AbortController().signal;
+    await witness.observe({ note, verifierKey, isNewest: true }, never);
+    await fed.runRound(0);
+    await expect(readFile(progressFile(fed, 1))).rejects.toMatchObject({ code: 'ENOENT' });
+    expect(await nextRoundOf(fed, 2)).toBe(1);
+    fed.begin(1);
+    await fed.deliver([1, 2]);
+    expect(fed.member(1).withdrawn).toEqual(['LOG_FORKED']);
+    expect(fed.member(2).withdrawn).toEqual([]);
+    const evidence = await readFork(fed.member(1).home.paths.witness);
+    expect(evidence).toMatchObject({ kind: 'fork', held: note });
   });
 });

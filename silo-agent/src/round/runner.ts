@@ -127,6 +127,7 @@ export class StudyRunner {
     const { step } = task;
     if (this.#halt) throw this.#halt;
     const parts = this.#parts;
+    await parts.witness.check();
     const deliver = this.#deliver(signal);
     const seat = (this.#seat ??= await deliver(() => openSeat(parts, this.#study, signal)));
     await seat.folder.checkPresent();

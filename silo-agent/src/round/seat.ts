@@ -7,6 +7,7 @@ import { checkPolicy, type SiteIdentity } from '../study/offer.ts';
 import { StudyFolder, type PinnedStudy } from '../study/folder.ts';
 import type { DecisionBytes } from '../study/signature.ts';
 import type { LocalWork } from '../training/work.ts';
+import type { Witness } from '../witness/witness.ts';
 import type { RoundMessages } from './messages.ts';
 import { ProgressStore } from './progress.ts';
 import { Sessions } from './session.ts';
@@ -19,6 +20,8 @@ export interface RoundParts {
   readonly messages: RoundMessages;
   /** Decisions on a study as the aggregator has them; verified here. */
   readonly decisions: (study: string, signal: AbortSignal) => Promise<readonly DecisionBytes[]>;
+  /** What this hospital saw of the log, over all studies. */
+  readonly witness: Witness;
   readonly work: LocalWork;
   /** Of this home's data set. */
   readonly ledger: BudgetLedger;
