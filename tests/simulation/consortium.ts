@@ -11,7 +11,7 @@ import {
 import { canonicalBytes, seededRng, sha256, silentLogger, utf8, type Clock } from '@medley/kit';
 import { logKeyFromSeed, type LogKey } from '@medley/merkle';
 import { openIdentity, type Identity } from '@medley/pki';
-import { toChunks, type CallContext } from '@medley/rpc';
+import { SERVER_LIMITS, toChunks, type CallContext } from '@medley/rpc';
 import { threadMasker } from '@medley/secagg';
 import {
   EXAMPLE_STUDY,
@@ -121,7 +121,7 @@ function configOf(): AggregatorConfig {
     disconnectGraceMs: 2000,
     startGraceMs: 10_000,
     keepMaskedVectors: false,
-    limits: { maxModelBytes: 2 ** 20 },
+    limits: { ...SERVER_LIMITS, handshakeSeconds: 10, maxModelBytes: 2 ** 20 },
     logLevel: 'silent',
   };
 }

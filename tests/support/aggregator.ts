@@ -49,6 +49,7 @@ import {
   type EnrolmentMethods,
   type ProposeStudyReply__Output,
   type RoundsMethods,
+  SERVER_LIMITS,
 } from '@medley/rpc';
 import {
   EXAMPLE_STUDY,
@@ -114,7 +115,7 @@ export class TestConsortium {
       disconnectGraceMs: 50,
       startGraceMs: 50,
       keepMaskedVectors: false,
-      limits: { maxModelBytes: 2 ** 20 },
+      limits: { ...SERVER_LIMITS, handshakeSeconds: 10, maxModelBytes: 2 ** 20 },
       logLevel: 'silent',
       ...change,
     };

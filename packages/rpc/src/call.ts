@@ -12,6 +12,8 @@ import type {
   ServerStreamHandler,
   UnaryHandler,
 } from './context.ts';
+import type { CallGate } from './limit/calls.ts';
+import { networkOf } from './limit/network.ts';
 import type { Authentication, Peer } from './peer.ts';
 import { toStatus } from './status.ts';
 
@@ -28,6 +30,7 @@ export interface CallRules {
   /** Aborts when the server begins to close. */
   readonly closing: AbortSignal;
   readonly logger: Logger;
+  readonly gate: CallGate;
   readonly peerOf: (context: Authentication) => Peer | undefined;
   readonly authorise: (
     context: CallContext,
@@ -42,6 +45,15 @@ interface AnyCall {
   on(event: 'cancelled', listener: () => void): unknown;
 }
 
+/** A call as it came, and who shows to make it. */
+interface Arrival {
+  readonly method: string;
+  readonly call: AnyCall;
+  readonly rules: CallRules;
+  readonly peer: Peer | undefined;
+  readonly address: string;
+}
+
 /** An async function as a grpc-js unary call. */
 export function serveUnary<Request, Reply>(
   method: string,
@@ -49,7 +61,7 @@ export function serveUnary<Request, Reply>(
   rules: CallRules,
 ): handleUnaryCall<Request, Reply> {
   return (call, callback) => {
-    const reply = admit(method, call, rules).then((context) => handler(call.request, context));
+    const reply = within(method, call, rules, (context) => handler(call.request, context));
     reply.then(
       (value) => callback(null, value),
       (caught: unknown) => callback(refusal(method, call, caught, rules)),
@@ -64,7 +76,7 @@ export function serveClientStream<Request, Reply>(
   rules: CallRules,
 ): handleClientStreamingCall<Request, Reply> {
   return (call, callback) => {
-    const reply = admit(method, call, rules).then((context) =>
+    const reply = within(method, call, rules, (context) =>
       orAborted(handler(call as AsyncIterable<Request>, context), context),
     );
     reply.then(
@@ -81,8 +93,7 @@ export function serveServerStream<Request, Reply>(
   rules: CallRules,
 ): handleServerStreamingCall<Request, Reply> {
   return (call) => {
-    const pump = async (): Promise<void> => {
-      const context = await admit(method, call, rules, rules.closing);
+    const pump = async (context: CallContext): Promise<void> => {
       const { signal } = context;
       for await (const reply of handler(call.request, context)) {
         signal.throwIfAborted();
@@ -92,26 +103,45 @@ export function serveServerStream<Request, Reply>(
       call.end();
     };
     // `end` is the one way to finish a server stream with a status; `emit('error')` reports ours.
-    pump().catch((caught: unknown) => call.emit('error', refusal(method, call, caught, rules)));
+    within(method, call, rules, pump, rules.closing).catch((caught: unknown) =>
+      call.emit('error', refusal(method, call, caught, rules)),
+    );
   };
 }
 
-async function admit(
+/** Does a call's work if its caller has not too many already and may make it. */
+async function within<T>(
   method: string,
   call: AnyCall,
   rules: CallRules,
+  work: (context: CallContext) => Promise<T> | T,
   ...alsoEndedBy: readonly AbortSignal[]
+): Promise<T> {
+  const peer = rules.peerOf(call.getAuthContext());
+  const address = call.getPeer();
+  const caller = peer ? `${peer.role} ${peer.name}` : `address ${networkOf(address)}`;
+  const leave = rules.gate.enter(caller);
+  try {
+    return await work(await admit({ method, call, rules, peer, address }, alsoEndedBy));
+  } finally {
+    leave();
+  }
+}
+
+async function admit(
+  { method, call, rules, peer: shown, address }: Arrival,
+  alsoEndedBy: readonly AbortSignal[],
 ): Promise<CallContext> {
   const cancelled = new AbortController();
   call.on('cancelled', () =>
     cancelled.abort(new MedleyError('INTERRUPTED', `${method} was cancelled`)),
   );
   const context: CallContext = {
-    peer: rules.peerOf(call.getAuthContext()),
+    peer: shown,
     signal: AbortSignal.any([cancelled.signal, ...alsoEndedBy]),
     metadata: call.metadata,
     method,
-    address: call.getPeer(),
+    address,
   };
   const { peer, until } = (await rules.authorise(context)) ?? {};
   return {

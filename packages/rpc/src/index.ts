@@ -20,6 +20,7 @@ export { fetchAuthority, type PinOptions } from './pin.ts';
 export {
   MAX_MESSAGE_BYTES,
   serve,
+  SERVER_LIMITS,
   startServer,
   type RunningServer,
   type Served,

@@ -1,4 +1,4 @@
-import type { Http2Server } from 'node:http2';
+import type { Http2SecureServer } from 'node:http2';
 import {
   logVerbosity,
   Server,
@@ -6,12 +6,14 @@ import {
   type ServiceDefinition,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
-import { MedleyError, silentLogger, type Logger } from '@medley/kit';
+import { MedleyError, silentLogger, systemClock, type Clock, type Logger } from '@medley/kit';
 import { formatAddress, parseAddress } from './address.ts';
 import { CHUNK_BYTES } from './chunk.ts';
 import type { Handlers } from './context.ts';
 import { serverCredentials, type ServerTls } from './credentials.ts';
 import { serveClientStream, serveServerStream, serveUnary, type CallRules } from './call.ts';
+import { CallGate, type CallLimits } from './limit/calls.ts';
+import { limitConnections, type ConnectionLimits } from './limit/connections.ts';
 import { rememberedPeers } from './peer.ts';
 import type { MethodMap, Service } from './service.ts';
 
@@ -25,19 +27,32 @@ export interface Served {
 /** Largest message either side takes; a piece of 1 MiB and its frame fit four times over. */
 export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 
-export interface ServerLimits {
-  /** Default 4 MiB. */
-  readonly maxMessageBytes?: number;
-  /** Silence on a connection after which it is probed, in milliseconds; default 20 000. */
-  readonly keepaliveMs?: number;
+export interface ServerLimits extends ConnectionLimits, CallLimits {
+  readonly maxMessageBytes: number;
+  /** Silence on a connection after which it is probed, in milliseconds. */
+  readonly keepaliveMs: number;
 }
+
+/** What a server takes unless it is told otherwise; a silo needs two connections and a dozen calls. */
+export const SERVER_LIMITS: ServerLimits = {
+  maxMessageBytes: MAX_MESSAGE_BYTES,
+  keepaliveMs: 20_000,
+  connections: 4096,
+  connectionsPerAddress: 256,
+  handshakeMs: 10_000,
+  callsInFlight: 64,
+  callsPerSecond: 500,
+};
 
 export interface ServerOptions {
   /** `host:port` to listen on; port 0 takes any free one. */
   readonly address: string;
   readonly tls: ServerTls;
   readonly services: readonly Served[];
-  readonly limits?: ServerLimits;
+  /** Where they differ from {@link SERVER_LIMITS}. */
+  readonly limits?: Partial<ServerLimits>;
+  /** By which calls per second are counted; the system's when absent. */
+  readonly clock?: Clock;
   /** Runs before every handler; throws to refuse the call (role, revocation); may say who calls and until when. */
   readonly authorise?: CallRules['authorise'];
   /** Told of every refused or failed call. */
@@ -70,11 +85,13 @@ export function serve<Methods extends MethodMap>(
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { host, port } = parseAddress(options.address);
   const credentials = serverCredentials(options.tls);
-  const limits = options.limits ?? {};
-  const keepaliveMs = limits.keepaliveMs ?? 20_000;
+  const { logger = silentLogger, clock = systemClock } = options;
+  const limits: ServerLimits = { ...SERVER_LIMITS, ...options.limits };
+  const { keepaliveMs } = limits;
   const server = new Server({
-    'grpc.max_receive_message_length': limits.maxMessageBytes ?? MAX_MESSAGE_BYTES,
-    'grpc.max_send_message_length': limits.maxMessageBytes ?? MAX_MESSAGE_BYTES,
+    'grpc.max_receive_message_length': limits.maxMessageBytes,
+    'grpc.max_send_message_length': limits.maxMessageBytes,
+    'grpc.max_concurrent_streams': limits.callsInFlight,
     'grpc.keepalive_time_ms': keepaliveMs,
     'grpc.keepalive_timeout_ms': Math.min(keepaliveMs, 10_000),
   });
@@ -83,7 +100,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const closing = new AbortController();
   const rules: CallRules = {
     closing: closing.signal,
-    logger: options.logger ?? silentLogger,
+    logger,
+    gate: new CallGate(limits, clock),
     peerOf: rememberedPeers(),
     authorise: options.authorise ?? (() => undefined),
   };
@@ -91,7 +109,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     server.addService(served.definition, implementation(served, rules));
   }
   const bound = await listen(server, formatAddress({ host, port }), credentials);
-  widen(server);
+  for (const listener of listenersOf(server)) {
+    limitConnections(listener, limits, logger);
+    widen(listener);
+  }
   return {
     address: formatAddress({ host, port: bound }),
     port: bound,
@@ -102,17 +123,21 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   };
 }
 
+/** The HTTP/2 servers under gRPC. grpc-js hands them out nowhere; a later version may keep them elsewhere. */
+function listenersOf(server: Server): Http2SecureServer[] {
+  const { http2Servers } = server as unknown as {
+    http2Servers?: ReadonlyMap<Http2SecureServer, unknown>;
+  };
+  if (!http2Servers?.size) throw new MedleyError('INTERNAL', 'gRPC keeps its listeners elsewhere');
+  return [...http2Servers.keys()];
+}
+
 /**
  * Lets a whole piece be on its way over one connection, as the client does for downloads by its channel
- * option. grpc-js has no such option for servers, so its HTTP/2 servers are asked for; where a later
- * version keeps them elsewhere, uploads are slower and nothing else (a test says so).
+ * option; grpc-js has no such option for servers.
  */
-function widen(server: Server): void {
-  const { http2Servers } = server as unknown as {
-    http2Servers?: ReadonlyMap<Http2Server, unknown>;
-  };
-  for (const one of http2Servers?.keys() ?? [])
-    one.on('session', (session) => session.setLocalWindowSize(CHUNK_BYTES));
+function widen(listener: Http2SecureServer): void {
+  listener.on('session', (session) => session.setLocalWindowSize(CHUNK_BYTES));
 }
 
 function implementation(served: Served, rules: CallRules): UntypedServiceImplementation {

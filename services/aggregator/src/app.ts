@@ -214,11 +214,12 @@ type Listener = 'enrolment' | 'rounds' | 'api';
 type Listeners<T> = Readonly<Record<'enrolment' | 'rounds', T>> & { readonly api?: T };
 
 async function listen(
-  { config, logger, keys }: AggregatorOptions,
+  { config, clock, logger, keys }: AggregatorOptions,
   { services, authorise }: AggregatorParts,
 ): Promise<Listeners<RunningServer>> {
   const tls = { keyPem: keys.tlsKeyPem, certChainPem: keys.tlsChainPem, caPem: keys.caPem };
   const { listen: at } = config;
+  const limits = { ...config.limits, handshakeMs: config.limits.handshakeSeconds * 1000 };
   const running: Partial<Record<Listener, RunningServer>> = {};
   const start = async (name: Listener, address: string): Promise<RunningServer> =>
     (running[name] = await startServer({
@@ -227,6 +228,8 @@ async function listen(
       services: services[name],
       authorise,
       logger,
+      limits,
+      clock,
     }));
   try {
     const enrolment = await start('enrolment', at.enrolment);

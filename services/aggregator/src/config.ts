@@ -1,5 +1,6 @@
 import { dirname, resolve } from 'node:path';
 import { readYaml, type JsonSchema, type LogLevel } from '@medley/kit';
+import { SERVER_LIMITS } from '@medley/rpc';
 
 /** aggregator.yaml. Paths are relative to the file that names them. */
 export interface AggregatorConfig {
@@ -71,12 +72,18 @@ export interface AggregatorConfig {
   readonly limits: {
     /** Largest model file that is taken, in bytes. */
     readonly maxModelBytes: number;
+    readonly connections: number;
+    readonly connectionsPerAddress: number;
+    readonly handshakeSeconds: number;
+    readonly callsInFlight: number;
+    readonly callsPerSecond: number;
   };
   readonly logLevel: LogLevel;
 }
 
 const FILE = { type: 'string', minLength: 1 };
 const ADDRESS = { type: 'string', minLength: 3 };
+const COUNT = { type: 'integer', minimum: 1, maximum: 1_000_000 };
 const group = (properties: object, required: readonly string[] = []): object => ({
   type: 'object',
   additionalProperties: false,
@@ -167,6 +174,33 @@ export const AGGREGATOR_SCHEMA: JsonSchema = {
     },
     limits: group({
       maxModelBytes: { type: 'integer', minimum: 1, maximum: 2 ** 31, default: 64 * 2 ** 20 },
+      connections: {
+        ...COUNT,
+        default: SERVER_LIMITS.connections,
+        description: 'Connections that a listener has open at a time.',
+      },
+      connectionsPerAddress: {
+        ...COUNT,
+        default: SERVER_LIMITS.connectionsPerAddress,
+        description: 'The same from one IPv4 address or one IPv6 prefix of 64 bits.',
+      },
+      handshakeSeconds: {
+        type: 'number',
+        minimum: 1,
+        maximum: 120,
+        default: SERVER_LIMITS.handshakeMs / 1000,
+        description: 'How long a connection may take until TLS stands.',
+      },
+      callsInFlight: {
+        ...COUNT,
+        default: SERVER_LIMITS.callsInFlight,
+        description: 'Calls and streams that one caller may have open at a time.',
+      },
+      callsPerSecond: {
+        ...COUNT,
+        default: SERVER_LIMITS.callsPerSecond,
+        description: 'Calls that one silo, operator or unknown address may begin per second.',
+      },
     }),
     logLevel: { enum: ['debug', 'info', 'warn', 'error', 'silent'], default: 'info' },
   },

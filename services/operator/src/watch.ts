@@ -9,6 +9,7 @@ const LOSSES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'RPC_UNAVAILABLE',
   'RPC_DEADLINE',
   'RPC_PEER_FAILED',
+  'RPC_BUSY',
   'OPERATOR_SERVER_DOWN',
   // By the transport, when the other side resets the stream; our own ends with the signal.
   'INTERRUPTED',

@@ -105,7 +105,7 @@ export function grpcMessages(client: Client<RoundsMethods>): RoundMessages {
 /** Failures of the way between or of the moment, after which the same call may simply be made again. */
 const PASSING: readonly ErrorCode[] = [
   ...(['RPC_UNAVAILABLE', 'RPC_DEADLINE', 'RPC_PEER_FAILED', 'RPC_TLS_REFUSED'] as const),
-  ...(['STORE_UNUSABLE', 'STORE_CONFLICT'] as const),
+  ...(['RPC_BUSY', 'STORE_UNUSABLE', 'STORE_CONFLICT'] as const),
 ];
 
 /** True when the same call may get through later, unchanged. */

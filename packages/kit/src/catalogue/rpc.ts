@@ -76,6 +76,14 @@ export const RPC = {
     sentence: 'A message is larger than the protocol allows.',
     remedy: 'Compare the versions of both sides; vectors and models travel in pieces.',
   },
+  RPC_BUSY: {
+    grpc: 'RESOURCE_EXHAUSTED',
+    http: 429,
+    exit: EXIT.network,
+    sentence: 'The server takes no more calls from this caller for the moment.',
+    remedy:
+      'Try again in a second; if it persists, look for a program that repeats itself, or have the limits of the server raised (limits in aggregator.yaml).',
+  },
   RPC_UNIMPLEMENTED: {
     grpc: 'UNIMPLEMENTED',
     http: 501,
