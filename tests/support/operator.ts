@@ -23,6 +23,7 @@ import {
   type AdminMethods,
   type Handlers,
   type PendingEnrolment,
+  type RecordExportReply,
   type RunningServer,
   type SiloSummary,
   type StudyStatus,
@@ -65,6 +66,7 @@ export class FakeAdmin {
     studyFile: new Uint8Array(),
   };
   proposedModel: Uint8Array | undefined;
+  exported: RecordExportReply = {};
 
   readonly handlers: Handlers<AdminMethods> = {
     invite: (request) => this.#take('invite', request, {}),
@@ -128,6 +130,7 @@ export class FakeAdmin {
         ...{ aggregate: blob, nextModel: blob, receiptHash: blob.sha256 },
       });
     },
+    recordExport: (request) => this.#take('recordExport', request, this.exported),
     fetchModel: (request) => {
       const { state, onnx } = this.model;
       const hash = toHex(request.sha256);

@@ -82,6 +82,8 @@ export type * from './generated/medley/v1/ReleaseRequest.ts';
 export type * from './generated/medley/v1/ReleaseStep.ts';
 export type * from './generated/medley/v1/RenewalReply.ts';
 export type * from './generated/medley/v1/RenewalRequest.ts';
+export type * from './generated/medley/v1/RecordExportReply.ts';
+export type * from './generated/medley/v1/RecordExportRequest.ts';
 export type * from './generated/medley/v1/ReplayRoundReply.ts';
 export type * from './generated/medley/v1/ReplayRoundRequest.ts';
 export type * from './generated/medley/v1/ResumeStudyReply.ts';

@@ -117,6 +117,22 @@ export type TrailEvent =
       }
     >
   | Envelope<'token.revoked', { readonly tokenId: string; readonly operator: string }>
+  | Envelope<
+      'audit.exported',
+      {
+        /** Of the bundle's manifest. */
+        readonly manifestHash: string;
+        readonly format: string;
+        /** Entries [first, end) were asked for, of the checkpoint of `size` entries. */
+        readonly first: number;
+        readonly end: number;
+        readonly size: number;
+        /** The only one asked for. */
+        readonly study?: string;
+        readonly silo?: string;
+        readonly recipient: string;
+      }
+    >
   | Envelope<'consortium.setting', { readonly name: string; readonly value: string }>
   | (OfStudy &
       Envelope<

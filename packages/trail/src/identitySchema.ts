@@ -29,6 +29,13 @@ const operatorTerms = closed(
   ['certificateSerial'],
 );
 
+const index = (description: string): JsonSchema => ({
+  type: 'integer',
+  minimum: 0,
+  maximum: Number.MAX_SAFE_INTEGER,
+  description,
+});
+
 /** Events of the consortium, its hospitals and its operators. */
 export const IDENTITY_SCHEMAS = {
   'consortium.created': event(
@@ -166,6 +173,25 @@ export const IDENTITY_SCHEMAS = {
       tokenId: identifier('Public part of the token.'),
       operator: name('Whose it was.'),
     }),
+  ),
+  'audit.exported': event(
+    'audit.exported',
+    'consortium',
+    'An operator took entries of this log out, for somebody to read and check.',
+    closed(
+      'What was taken out, and for whom.',
+      {
+        manifestHash: hash('SHA-256 of the manifest, which names every file with its hash.'),
+        format: matching('^[a-z][a-z0-9./-]{0,39}$', 'Form of what was taken out.'),
+        first: index('First entry asked for.'),
+        end: index('Entry behind the last one asked for.'),
+        size: index('Entries of the checkpoint that it is of.'),
+        study: name('The only study asked for.'),
+        silo: name('The only hospital asked for.'),
+        recipient: text('Who receives it.'),
+      },
+      ['study', 'silo'],
+    ),
   ),
   'consortium.setting': event(
     'consortium.setting',

@@ -32,6 +32,8 @@ export interface LeafProof {
   readonly leaf: Uint8Array;
   readonly index: number;
   readonly checkpoint: string;
+  /** Entries of the checkpoint's tree. */
+  readonly treeSize: number;
   readonly path: readonly Uint8Array[];
 }
 
@@ -156,7 +158,7 @@ export class Ledger {
     const [entry] = await this.#options.store.tables.log.range(index, index + 1);
     if (!entry) throw new MedleyError('LOG_CORRUPT', `leaf ${index} is missing`);
     const path = this.#tree.inclusionProof(index, newest.size);
-    return { leaf: entry.leaf, index, checkpoint: newest.note, path };
+    return { leaf: entry.leaf, index, checkpoint: newest.note, treeSize: newest.size, path };
   }
 
   #encode(event: EventDraft): Uint8Array {

@@ -23,6 +23,7 @@ import {
   type Status,
   type StatusParts,
 } from '../studies/status.ts';
+import { answerExport } from './export.ts';
 import { accountHandlers, type AccountHandlerParts } from './adminAccounts.ts';
 import { siloHandlers, type SiloHandlerParts } from './adminSilos.ts';
 import {
@@ -59,6 +60,7 @@ export function adminService(parts: AdminParts): Served {
     ...accountHandlers(parts),
     ...studyHandlers(parts),
     ...modelHandlers(parts),
+    recordExport: (request, context) => answerExport(parts.ledger, request, operatorOf(context)),
   });
 }
 

@@ -81,6 +81,7 @@ export const PERMISSIONS: Readonly<Record<string, Permission>> = {
   'Admin.resumeStudy': RUNS,
   'Admin.stopStudy': RUNS,
   'Admin.replayRound': operator(['operator', 'auditor']),
+  'Admin.recordExport': operator(['operator', 'auditor', 'admin']),
   'Admin.getModel': TAKES,
   'Admin.fetchModel': TAKES,
 };
