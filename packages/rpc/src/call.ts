@@ -45,15 +45,6 @@ interface AnyCall {
   on(event: 'cancelled', listener: () => void): unknown;
 }
 
-/** A call as it came, and who shows to make it. */
-interface Arrival {
-  readonly method: string;
-  readonly call: AnyCall;
-  readonly rules: CallRules;
-  readonly peer: Peer | undefined;
-  readonly address: string;
-}
-
 /** An async function as a grpc-js unary call. */
 export function serveUnary<Request, Reply>(
   method: string,
@@ -121,34 +112,51 @@ async function within<T>(
   const address = call.getPeer();
   const caller = peer ? `${peer.role} ${peer.name}` : `address ${networkOf(address)}`;
   const leave = rules.gate.enter(caller);
+  const end = new CallEnd();
   try {
-    return await work(await admit({ method, call, rules, peer, address }, alsoEndedBy));
+    call.on('cancelled', () => end.now(new MedleyError('INTERRUPTED', `${method} was cancelled`)));
+    for (const signal of alsoEndedBy) end.with(signal);
+    const { signal } = end;
+    const shown = { peer, signal, metadata: call.metadata, method, address };
+    const admission = await rules.authorise(shown);
+    if (admission?.until) end.with(admission.until);
+    return await work(admission?.peer ? { ...shown, peer: admission.peer } : shown);
   } finally {
+    end.release();
     leave();
   }
 }
 
-async function admit(
-  { method, call, rules, peer: shown, address }: Arrival,
-  alsoEndedBy: readonly AbortSignal[],
-): Promise<CallContext> {
-  const cancelled = new AbortController();
-  call.on('cancelled', () =>
-    cancelled.abort(new MedleyError('INTERRUPTED', `${method} was cancelled`)),
-  );
-  const context: CallContext = {
-    peer: shown,
-    signal: AbortSignal.any([cancelled.signal, ...alsoEndedBy]),
-    metadata: call.metadata,
-    method,
-    address,
-  };
-  const { peer, until } = (await rules.authorise(context)) ?? {};
-  return {
-    ...context,
-    ...(peer && { peer }),
-    ...(until && { signal: AbortSignal.any([context.signal, until]) }),
-  };
+/**
+ * The end of one call, which may be brought about by signals that outlive it by days. AbortSignal.any
+ * would leave something of every call with those.
+ */
+class CallEnd {
+  readonly #over = new AbortController();
+  readonly #others: { readonly signal: AbortSignal; readonly listener: () => void }[] = [];
+
+  get signal(): AbortSignal {
+    return this.#over.signal;
+  }
+
+  now(reason: unknown): void {
+    this.#over.abort(reason);
+  }
+
+  /** Ends the call when `signal` aborts, with its reason. */
+  with(signal: AbortSignal): void {
+    const listener = (): void => this.now(signal.reason);
+    if (signal.aborted) listener();
+    signal.addEventListener('abort', listener, { once: true });
+    this.#others.push({ signal, listener });
+  }
+
+  /** The call is over; nothing of it stays with the signals. */
+  release(): void {
+    for (const { signal, listener } of this.#others.splice(0)) {
+      signal.removeEventListener('abort', listener);
+    }
+  }
 }
 
 /** The handler's reply, or the reason why the call ended before: a client may never stop sending. */

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Http2SecureServer } from 'node:http2';
 import {
   logVerbosity,
@@ -98,6 +99,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   // grpc-js would write failures to the console that are thrown or logged here anyway.
   setLogVerbosity(logVerbosity.NONE);
   const closing = new AbortController();
+  // Every open stream listens to it.
+  setMaxListeners(0, closing.signal);
   const rules: CallRules = {
     closing: closing.signal,
     logger,

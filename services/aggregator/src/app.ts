@@ -116,8 +116,10 @@ export async function assembleAggregator(options: AggregatorOptions): Promise<Ag
   const ledger = await Ledger.open({ store, key, consortium, clock, encode: encodeEvent });
   await recordCreation(ledger, caPem);
   const agreements = new Agreements();
-  const changed = new Signal();
-  const presence = new Presence(clock, config);
+  // Rounds move when a silo comes or goes as well; the other silos' streams have nothing to tell of it.
+  const moved = new Signal();
+  const changed = new Signal(moved);
+  const presence = new Presence(clock, config, moved);
   const { keepMaskedVectors } = config;
   const rounds = {
     ...{ store, blobs, masker, ledger, clock, logger, agreements, presence, changed },
@@ -164,7 +166,7 @@ export async function assembleAggregator(options: AggregatorOptions): Promise<Ag
     start: () => {
       const everyMs = config.checkpointSeconds * 1000;
       work = Promise.all([
-        runScheduler({ progress, changed, clock, logger }, stop.signal),
+        runScheduler({ progress, changed: moved, clock, logger }, stop.signal),
         runCheckpoints(ledger, { everyMs, clock, logger }, stop.signal),
       ]);
     },

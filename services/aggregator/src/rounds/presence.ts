@@ -1,4 +1,5 @@
 import type { Clock } from '@medley/kit';
+import { Signal } from './signal.ts';
 
 export interface Graces {
   /** How long a silo whose stream broke may take to come back. */
@@ -12,10 +13,13 @@ export class Presence {
   readonly #clock: Clock;
   readonly #graces: Graces;
   readonly #startedMs: number;
+  readonly #moved: Signal;
   readonly #streams = new Map<string, number>();
   readonly #leftMs = new Map<string, number>();
 
-  constructor(clock: Clock, graces: Graces) {
+  /** `moved` is raised whenever a silo comes or goes. */
+  constructor(clock: Clock, graces: Graces, moved: Signal = new Signal()) {
+    this.#moved = moved;
     this.#clock = clock;
     this.#graces = graces;
     this.#startedMs = clock.nowMs();
@@ -24,6 +28,7 @@ export class Presence {
   /** Opens a stream of the silo; the result closes it. */
   enter(silo: string): () => void {
     this.#streams.set(silo, (this.#streams.get(silo) ?? 0) + 1);
+    this.#moved.raise();
     let isOpen = true;
     return () => {
       if (!isOpen) return;
@@ -31,6 +36,7 @@ export class Presence {
       const left = (this.#streams.get(silo) ?? 1) - 1;
       this.#streams.set(silo, left);
       if (left === 0) this.#leftMs.set(silo, this.#clock.nowMs());
+      this.#moved.raise();
     };
   }
 

@@ -39,12 +39,16 @@ export async function waitFor(
   stop: AbortSignal,
 ): Promise<void> {
   const over = new AbortController();
-  const either = AbortSignal.any([over.signal, stop]);
-  const waits = [changed.changed(seen, either)];
+  const end = (): void => over.abort();
+  if (stop.aborted) end();
+  // Not AbortSignal.any: a stream that lives for days would keep one more of them for every wait.
+  stop.addEventListener('abort', end, { once: true });
+  const waits = [changed.changed(seen, over.signal)];
   if (dueMs !== undefined) {
     const ms = Math.max(0, dueMs - clock.nowMs());
-    waits.push(clock.sleep(ms, either).catch(() => undefined));
+    waits.push(clock.sleep(ms, over.signal).catch(() => undefined));
   }
   await Promise.race(waits);
-  over.abort();
+  stop.removeEventListener('abort', end);
+  end();
 }

@@ -2,6 +2,12 @@
 export class Signal {
   #waiters = new Set<() => void>();
   #version = 0;
+  readonly #wider: Signal | undefined;
+
+  /** `wider` is raised with this one: whoever waits for more than this waits there. */
+  constructor(wider?: Signal) {
+    this.#wider = wider;
+  }
 
   /** Grows with every {@link Signal.raise}. */
   get version(): number {
@@ -13,6 +19,7 @@ export class Signal {
     const waiters = this.#waiters;
     this.#waiters = new Set();
     for (const wake of waiters) wake();
+    this.#wider?.raise();
   }
 
   /**

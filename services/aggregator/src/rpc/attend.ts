@@ -48,7 +48,6 @@ export async function* attend(
   }
   const { name, serial } = needed(context.peer, 'certificate');
   const leave = presence.enter(name);
-  changed.raise();
   let sent: ReadonlySet<string> = new Set();
   let beatMs = clock.nowMs();
   let toldSize = 0;
@@ -81,6 +80,5 @@ export async function* attend(
     }
   } finally {
     leave();
-    changed.raise();
   }
 }
