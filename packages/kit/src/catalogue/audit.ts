@@ -24,6 +24,21 @@ export const AUDIT = {
     sentence: 'The audit trail does not hold.',
     remedy: 'Keep the files that were downloaded, stop the studies and tell every hospital.',
   },
+  AUDIT_EXPORT_EXISTS: {
+    grpc: 'ALREADY_EXISTS',
+    http: 409,
+    exit: EXIT.usage,
+    sentence: 'Something is there already, and nothing is overwritten unasked.',
+    remedy:
+      'Name another --out, or add --force to replace a bundle; other folders are never replaced.',
+  },
+  AUDIT_SCOPE_UNKNOWN: {
+    grpc: 'NOT_FOUND',
+    http: 404,
+    exit: EXIT.usage,
+    sentence: 'The audit log knows no such study or hospital.',
+    remedy: 'Look at `medley study list` and `medley silo list`.',
+  },
   LOG_FORKED: {
     grpc: 'FAILED_PRECONDITION',
     http: 409,

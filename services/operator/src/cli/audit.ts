@@ -8,6 +8,7 @@ import { homeOf, type CommandContext, type SharedOptions } from '../context.ts';
 import { readLogFolder, wholeLog, writeLogFolder, type DownloadedLog } from '../logFolder.ts';
 import type { OperatorHome } from '../home.ts';
 import { command } from './command.ts';
+import { exportCommand } from './export.ts';
 
 interface VerifyOptions extends SharedOptions {
   readonly out?: string;
@@ -38,6 +39,7 @@ names and the hospitals know. Never take the key from the folder that is being c
 `,
     )
     .action(async (options: VerifyOptions) => verify(options, context));
+  exportCommand(audit, context, program.version() ?? '');
 }
 
 async function verify(options: VerifyOptions, context: CommandContext): Promise<void> {
