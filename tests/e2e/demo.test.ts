@@ -87,7 +87,13 @@ describe('npm run demo', () => {
   test('leaves a verified log, a model for stock ONNX Runtime and a page without outside links', async () => {
     expect(figures.audit.verified).toBe(true);
     expect(figures.audit.claims.every(({ ok }) => ok)).toBe(true);
-    const log = await readLogFolder(join(out, 'audit'));
+    expect(figures.bundle.claims.filter(({ ok }) => !ok)).toEqual([]);
+    const folder = join(out, 'audit');
+    const own = spawnSync(process.execPath, [join(folder, 'verify.mjs'), folder], {
+      encoding: 'utf8',
+    });
+    expect([own.status, own.stdout]).toEqual([0, expect.stringContaining('Every claim holds.')]);
+    const log = await readLogFolder(folder);
     expect(log.entries).toHaveLength(figures.audit.entries);
     // A patient as the study file describes one, not standardised: 55 years, post-menopausal, …
     const session = await InferenceSession.create(join(out, 'model.onnx'));

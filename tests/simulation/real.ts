@@ -41,6 +41,7 @@ export class RealConsortium {
         'medley-agent': join(root, 'silo-agent/bin/medley-agent.js'),
         'medley-aggregator': join(root, 'services/aggregator/bin/medley-aggregator.js'),
         'medley-audit': join(root, 'services/audit/bin/medley-audit.js'),
+        'verify.mjs': join(root, 'services/operator/verify/verify.mjs'),
       },
       node: process.execPath,
       env: process.env,

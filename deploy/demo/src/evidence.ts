@@ -5,18 +5,40 @@ import { bundlesFor, entriesPath, parseBundle, parseCheckpoint } from '@medley/m
 import { layoutFor, readCharter, type RoundKind, type Study } from '@medley/study';
 import { agentHome, operatorHome, type Box } from './box.ts';
 import type { DemoFigures } from './figures.ts';
-import type { AuditReport, ExportReport } from './status.ts';
+import type { AuditReport, BundleReport, ExportReport } from './status.ts';
 import { chiSquareOfBytes } from './uniformity.ts';
 
 const KINDS: readonly RoundKind[] = ['statistics', 'training', 'evaluation'];
 const SAMPLE_BYTES = 48;
 
-/** Step 6: the log is downloaded, kept in `audit/` and derived anew. */
+/** The log is downloaded, kept in `audit/` and derived anew. */
 export async function verifyAudit(box: Box): Promise<AuditReport> {
   return box.programs.call<AuditReport>(
     'medley',
     ...['audit', 'verify', '--out', join(box.out, 'audit'), '--home', operatorHome(box)],
   );
+}
+
+/**
+ * The log is exported to `audit/` as an auditor gets it, and judged twice: by the programs'
+ * own check, and by the bundle's `verify.mjs`, which shares no code with them.
+ */
+export async function exportAudit(
+  box: Box,
+): Promise<{ readonly audit: AuditReport; readonly bundle: BundleReport }> {
+  const { programs } = box;
+  const folder = join(box.out, 'audit');
+  const logKey = join(operatorHome(box), 'log.vkey');
+  await programs.call(
+    'medley',
+    ...['audit', 'export', '--out', folder, '--recipient', 'readers of the demo'],
+    ...['--home', operatorHome(box)],
+  );
+  const [audit, bundle] = await Promise.all([
+    programs.call<AuditReport>('medley', 'audit', 'verify', '--from', folder, '--log-key', logKey),
+    programs.call<BundleReport>('verify.mjs', folder, '--log-key', logKey),
+  ]);
+  return { audit, bundle };
 }
 
 /** The trained model, opening in stock ONNX Runtime. */

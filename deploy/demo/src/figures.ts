@@ -98,6 +98,16 @@ export interface DemoFigures {
       readonly checked: number;
     }[];
   };
+  /** What the exported bundle's own `verify.mjs` says of it. */
+  readonly bundle: {
+    readonly verified: boolean;
+    readonly claims: readonly {
+      readonly name: string;
+      readonly ok: boolean;
+      readonly checked: number;
+      readonly detail: string;
+    }[];
+  };
   readonly model: { readonly file: string; readonly parameters: number };
   /** Null without `--dp`. */
   readonly privacy: PrivacyFigures | null;

@@ -31,6 +31,7 @@ const programs = new Programs({
     'medley-agent': join(root, 'silo-agent/bin/medley-agent.js'),
     'medley-aggregator': join(root, 'services/aggregator/bin/medley-aggregator.js'),
     'medley-audit': join(root, 'services/audit/bin/medley-audit.js'),
+    'verify.mjs': join(root, 'services/operator/verify/verify.mjs'),
   },
   node: process.execPath,
   env,
@@ -69,6 +70,10 @@ async function show(figures: DemoFigures, box: Box): Promise<void> {
   terminal.say(
     `Audit trail: ${verified ? 'verified' : 'FAILED'}, ${String(entries)} entries under ${String(checkpoints)} checkpoints.`,
   );
+  terminal.say(`node verify.mjs ${join(box.out, 'audit')}`);
+  for (const { ok, name, detail } of figures.bundle.claims) {
+    terminal.say(`  ${ok ? 'PASS' : 'FAIL'}  ${name.padEnd(13)} ${detail}`);
+  }
   if (figures.privacy) for (const line of privacyLines(figures.privacy)) terminal.say(line);
   const training = figures.rounds.filter(({ kind }) => kind === 'training');
   const each = (value: (round: (typeof training)[number]) => number): number =>

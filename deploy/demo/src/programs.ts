@@ -4,8 +4,9 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { MedleyError } from '@medley/kit';
 
-/** The four programs of Medley, by their command's name. */
-export type ProgramName = 'medley' | 'medley-agent' | 'medley-aggregator' | 'medley-audit';
+/** The four programs of Medley, by their command's name, and the auditor's own. */
+export type ProgramName =
+  'medley' | 'medley-agent' | 'medley-aggregator' | 'medley-audit' | 'verify.mjs';
 
 /** How the demo runs programs: the very files that a package installs, each in its own process. */
 export interface ProgramsOptions {

@@ -52,6 +52,17 @@ export interface AuditReport {
   }[];
 }
 
+/** `verify.mjs --json`. */
+export interface BundleReport {
+  readonly verified: boolean;
+  readonly claims: readonly {
+    readonly name: string;
+    readonly ok: boolean;
+    readonly checked: number;
+    readonly detail: string;
+  }[];
+}
+
 /** `medley model export --json`. */
 export interface ExportReport {
   readonly file: string;

@@ -1529,7 +1529,7 @@ The log's signature under its newest checkpoint, and a hospital's under a charte
 The hash of one entry, line N of entries.jsonl, as it stands in the tree (SHA-256 of a zero byte and the entry):
 
   (printf '\\000'; sed -n Np entries.jsonl | sed -E 's/^.*"leaf":(\\{.*\\})\\}$/\\1/' | tr -d '\\n') | sha256sum
-  od -An -v -tx1 -w32 tile/0/000* | tr -d ' '        the hashes of the first 256 entries, in order
+  od -An -v -tx1 -w32 $(find tile/0 -type f | sort | head -n 1) | tr -d ' '      the first 256 hashes, in order
 
 Whoever gave you the bundle could have changed the verify.mjs in it as well: take that file from the programs'
 release, or from a hospital, and compare the log key with the one in the charter that a hospital signed.`;

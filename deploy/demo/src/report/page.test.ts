@@ -51,6 +51,10 @@ const figures: DemoFigures = {
     checkpoints: 9,
     claims: [{ name: 'roots', ok: true, checked: 9 }],
   },
+  bundle: {
+    verified: true,
+    claims: [{ name: 'witnesses', ok: true, checked: 9, detail: 'hospitals vouch' }],
+  },
   model: { file: 'model.onnx', parameters: 177 },
   privacy: null,
   seconds: 42,

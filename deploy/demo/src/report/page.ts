@@ -43,7 +43,12 @@ of all hospitals together, and the federated metrics above; of one hospital: tha
 <table><thead><tr><th>claim</th><th>checked</th><th>result</th></tr></thead><tbody>
 ${figures.audit.claims.map(({ name, ok, checked }) => `<tr><td>${escape(name)}</td><td class="n">${String(checked)}</td><td>${ok ? 'pass' : '<strong>FAIL</strong>'}</td></tr>`).join('\n')}
 </tbody></table>
-<p>The log’s files lie in <code>audit/</code> beside this page, the trained model in <code>${escape(figures.model.file)}</code>
+<p>The folder <code>audit/</code> beside this page is what an auditor gets. <code>node audit/verify.mjs audit</code>
+checks it offline, with no code of the programs that wrote it:</p>
+<table><thead><tr><th>claim</th><th>result</th><th>what holds</th></tr></thead><tbody>
+${figures.bundle.claims.map(({ name, ok, detail }) => `<tr><td>${escape(name)}</td><td>${ok ? 'pass' : '<strong>FAIL</strong>'}</td><td>${escape(detail)}</td></tr>`).join('\n')}
+</tbody></table>
+<p>The log’s files lie in <code>audit/</code> too, the trained model in <code>${escape(figures.model.file)}</code>
 (${String(figures.model.parameters)} parameters; it opens in stock ONNX Runtime and takes unstandardised features).</p>
 </section>
 </main>

@@ -47,7 +47,7 @@ export interface ExportParts extends Surrounding {
   readonly signal: AbortSignal;
   readonly version: string;
   /** Told what is being done, in words. */
-  progress(line: string): void;
+  readonly progress: (line: string) => void;
 }
 
 /** What an export came to. */

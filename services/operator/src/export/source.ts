@@ -28,7 +28,7 @@ export async function spoolLog(
   audit: Client<AuditMethods>,
   folder: BundleFolder,
   size: number,
-  { signal, progress }: { readonly signal: AbortSignal; progress(done: number): void },
+  { signal, progress }: { readonly signal: AbortSignal; readonly progress: (done: number) => void },
 ): Promise<SpooledLog> {
   const tree = new MerkleTree();
   const bundles = bundlesFor(size);
