@@ -8,8 +8,10 @@ import {
   symlink,
   writeFile,
 } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { crc32, inflateRawSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { canonicalBytes, MedleyError } from '@medley/kit';
 import { readLogFolder } from '@medley/operator';
 import { verifyTrail } from '@medley/trail';
 import {
@@ -234,6 +236,78 @@ describe('whoever changes a bundle on its way', () => {
     await writeFile(at(copy, 'checkpoint'), without.at(-1)!);
   };
 });
+
+describe('a hostile bundle', () => {
+  const deep = `${'['.repeat(200_000)}${']'.repeat(200_000)}`;
+  test.each<[string, (copy: string) => Promise<unknown>]>([
+    ['an empty manifest', (c) => writeFile(at(c, 'manifest.json'), '{}')],
+    ['a manifest nested without end', (c) => writeFile(at(c, 'manifest.json'), deep)],
+    ['a manifest that climbs', (c) => manifestWith(c, { path: '../../etc/passwd' })],
+    ['a manifest of prototypes', (c) => manifestWith(c, { path: '__proto__' })],
+    ['entries nested without end', (c) => writeFile(at(c, 'entries.jsonl'), `{"index":0,"leaf":${deep}}\n`)],
+    ['a line without end', (c) => writeFile(at(c, 'entries.jsonl'), 'x'.repeat(2 ** 22))],
+    ['checkpoints that are none', (c) => writeFile(at(c, 'checkpoints.json'), '[1,{"__proto__":1},null,"\\u0000"]')],
+    ['a receipt that is none', (c) => writeFile(at(c, 'receipt.json'), '{"__proto__":{"leaf":1}}')],
+    ['a key that is none', (c) => writeFile(at(c, 'keys/operator.pem'), 'nonsense')],
+    ['words that steer a terminal', (c) => manifestWith(c, { path: 'views/\u001b[2J' })],
+  ])('with %s fails like any other', async (_, change) => {
+    const verdict = await judged(bundle, change);
+    expect(verdict.code).toBe(1);
+    expect(verdict.failing).not.toEqual([]);
+    expect(verdict.out).not.toContain('\u001b');
+    expect(verdict.out).not.toContain('\n    at ');
+  }); // prettier-ignore
+
+  const manifestWith = async (copy: string, change: object) => {
+    const text = await readFile(at(copy, 'manifest.json'), 'utf8');
+    const manifest = JSON.parse(text) as { files: object[] };
+    manifest.files.push({ ...manifest.files[0], ...change });
+    await writeFile(at(copy, 'manifest.json'), canonicalBytes(manifest));
+  };
+});
+
+test('a ZIP file holds the same bundle', async () => {
+  const { code } = await hospital.medley('audit', 'export', '--out', 'bundle.zip', '--wait', '0');
+  expect(code).toBe(0);
+  const folder = join(hospital.folder, 'unpacked');
+  await unpack(join(hospital.folder, 'bundle.zip'), folder);
+  expect((await verify(folder, '--no-witnesses')).failing).toEqual([]);
+});
+
+test('Ctrl-C leaves nothing behind', async () => {
+  const stop = new AbortController();
+  const running = hospital.medley('audit', 'export', '--out', 'stopped', '--wait', '60', {
+    signal: stop.signal,
+    stderr: {
+      isTTY: true,
+      write: (text: string) => {
+        if (text.includes('waiting')) stop.abort(new MedleyError('INTERRUPTED', 'SIGINT'));
+      },
+    },
+  });
+  expect((await running).code).toBe(130);
+  expect((await readdir(hospital.folder)).filter((name) => /stopped|partial/.test(name))).toEqual(
+    [],
+  );
+});
+
+/** Reads a ZIP file by its own directory: another way than it was written. */
+async function unpack(file: string, folder: string): Promise<void> {
+  const bytes = await readFile(file);
+  const end = bytes.lastIndexOf(Buffer.from('PK\x05\x06', 'latin1'));
+  let place = bytes.readUInt32LE(end + 16);
+  for (let i = 0; i < bytes.readUInt16LE(end + 10); i++) {
+    const [crc, packed, size] = [16, 20, 24].map((from) => bytes.readUInt32LE(place + from));
+    const length = bytes.readUInt16LE(place + 28);
+    const path = bytes.toString('utf8', place + 46, place + 46 + length);
+    const data = bytes.readUInt32LE(place + 42) + 30 + length;
+    const content = inflateRawSync(bytes.subarray(data, data + packed!));
+    expect([content.length, crc32(content)]).toEqual([size, crc]);
+    await mkdir(dirname(join(folder, path)), { recursive: true });
+    await writeFile(join(folder, path), content);
+    place += 46 + length;
+  }
+}
 
 test('another log, another charter and wrong use have codes of their own', async () => {
   const other = hospital.logKey.replace(/^medley\/test/, 'medley/else');

@@ -19,6 +19,7 @@ import {
   parseCheckpoint,
   verifierKeyOf,
 } from '@medley/merkle';
+import type { Surroundings } from '@medley/operator';
 import { signWitness } from '@medley/pki';
 import { TestConsortium, type EnrolledSilo, type TestKeys } from './aggregator.ts';
 import { runMedley, type Ended } from './operator.ts';
@@ -47,7 +48,7 @@ export interface Exportable {
   readonly logKey: string;
   /** Key of the operator's certificate, PEM. */
   readonly operatorKey: string;
-  medley(...args: readonly string[]): Promise<Ended>;
+  medley(...args: readonly (string | Partial<Surroundings>)[]): Promise<Ended>;
   /** Two of the three hospitals vouch for the newest checkpoint. */
   vouch(): Promise<void>;
   close(): Promise<void>;
@@ -100,7 +101,14 @@ export async function startExportable(keys?: TestKeys): Promise<Exportable> {
   for (const [name, text] of Object.entries(files)) await writeDurably(join(home, name), text);
   return {
     ...{ consortium, folder, logKey, operatorKey: own.keyPem, vouch },
-    medley: (...args) => runMedley([...args, '--home', home], { cwd: folder }),
+    medley: (...args) => {
+      const words = args.filter((arg) => typeof arg === 'string');
+      const around = args.filter((arg) => typeof arg !== 'string');
+      return runMedley(
+        [...words, '--home', home],
+        around.reduce((all, one) => ({ ...all, ...one }), { cwd: folder }),
+      );
+    },
     close: async () => {
       await audit.close({ graceMs: 0 });
       store.close();

@@ -32,6 +32,13 @@ export const AUDIT = {
     remedy:
       'Name another --out, or add --force to replace a bundle; other folders are never replaced.',
   },
+  AUDIT_EXPORT_TOO_LARGE: {
+    grpc: 'OUT_OF_RANGE',
+    http: 413,
+    exit: EXIT.usage,
+    sentence: 'The bundle is too large for a ZIP file.',
+    remedy: 'Export to a folder, or a shorter period.',
+  },
   AUDIT_SCOPE_UNKNOWN: {
     grpc: 'NOT_FOUND',
     http: 404,

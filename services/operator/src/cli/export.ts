@@ -23,7 +23,7 @@ interface ExportOptions extends SharedOptions {
 /** `medley audit export`. */
 export function exportCommand(audit: Command, context: CommandContext, version: string): void {
   command(audit, 'export', 'write a bundle that an auditor can check without this consortium')
-    .requiredOption('--out <folder>', 'the folder to make')
+    .requiredOption('--out <folder>', 'the folder to make, or a file whose name ends in .zip')
     .option(
       '--from <time>',
       'beginning of the period: a day (UTC) or a time; default the first',
@@ -86,8 +86,9 @@ async function run(
       ),
     );
     signal.throwIfAborted();
-    await folder.publish();
-    terminal.result({ folder: target, ...report }, describe(target, report));
+    if (target.endsWith('.zip')) await folder.publishZip(signal);
+    else await folder.publish();
+    terminal.result({ out: target, ...report }, describe(target, report));
     for (const gap of report.gaps) terminal.say(printable(`not in it: ${gap}`));
   } finally {
     await folder.discard();

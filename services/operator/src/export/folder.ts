@@ -1,7 +1,8 @@
 import { createHash, type Hash } from 'node:crypto';
 import { appendFile, lstat, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { MedleyError, syncFolder, toHex, type Rng } from '@medley/kit';
+import { packFolder } from './zip.ts';
 
 /** A file of a bundle, as its manifest lists it. */
 export interface BundleFile {
@@ -101,6 +102,16 @@ export class BundleFolder {
     for (const file of [...this.#files.keys()]) {
       if (file.startsWith(`${path}/`)) this.#files.delete(file);
     }
+  }
+
+  /** Packs the folder as a ZIP file under the name. */
+  async publishZip(signal: AbortSignal): Promise<void> {
+    const found = await readdir(this.path, { recursive: true, withFileTypes: true });
+    const paths = found
+      .filter((entry) => entry.isFile())
+      .map((entry) => relative(this.path, join(entry.parentPath, entry.name)));
+    await packFolder(this.path, paths.sort(), this.#target, signal);
+    await syncFolder(dirname(this.#target));
   }
 
   /** Gives the folder its name; what had it before is gone then. */
