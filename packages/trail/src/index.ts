@@ -5,3 +5,4 @@ export { type StudyFiles } from './receipt.ts';
 export { EVENT_SCHEMAS } from './schema.ts';
 export { type LogExport } from './tree.ts';
 export * from './verify.ts';
+export * from './view/index.ts';

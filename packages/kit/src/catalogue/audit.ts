@@ -17,6 +17,13 @@ export const AUDIT = {
     sentence: 'The audit log has no such entry or size.',
     remedy: 'Ask for the newest checkpoint first and stay within its size.',
   },
+  AUDIT_PERIOD: {
+    grpc: 'INVALID_ARGUMENT',
+    http: 400,
+    exit: EXIT.usage,
+    sentence: 'The period is not one.',
+    remedy: 'Write days (2026-11-24, in UTC) or instants with an offset (2026-11-24T08:00Z).',
+  },
   AUDIT_FAILED: {
     grpc: 'DATA_LOSS',
     http: 500,

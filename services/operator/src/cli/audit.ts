@@ -3,12 +3,12 @@ import type { Command } from 'commander';
 import { MedleyError, printable, readText, table } from '@medley/kit';
 import { parseVerifierKey } from '@medley/merkle';
 import { verifyTrail, type TrailReport } from '@medley/trail';
-import { withAudit } from '../connection.ts';
+import { downloadLog } from '../logDownload.ts';
 import { homeOf, type CommandContext, type SharedOptions } from '../context.ts';
-import { readLogFolder, wholeLog, writeLogFolder, type DownloadedLog } from '../logFolder.ts';
-import type { OperatorHome } from '../home.ts';
+import { readLogFolder, writeLogFolder } from '../logFolder.ts';
 import { command } from './command.ts';
 import { exportCommand } from './export.ts';
+import { viewCommand } from './view.ts';
 
 interface VerifyOptions extends SharedOptions {
   readonly out?: string;
@@ -40,13 +40,14 @@ names and the hospitals know. Never take the key from the folder that is being c
     )
     .action(async (options: VerifyOptions) => verify(options, context));
   exportCommand(audit, context, program.version() ?? '');
+  viewCommand(audit, context);
 }
 
 async function verify(options: VerifyOptions, context: CommandContext): Promise<void> {
   const { cwd, signal } = context;
   const log = options.from
     ? await readLogFolder(resolve(cwd, options.from))
-    : await download(await homeOf(context, options), signal);
+    : await downloadLog(await homeOf(context, options), signal);
   const keyText = options.logKey
     ? (await readText(resolve(cwd, options.logKey))).trim()
     : (await homeOf(context, options)).logVerifierKey;
@@ -74,21 +75,4 @@ function describe({ claims }: TrailReport): string {
     detail,
   ]);
   return printable(table([['', 'CLAIM', 'CHECKED', 'WHAT'], ...rows]));
-}
-
-async function download(home: OperatorHome, signal: AbortSignal): Promise<DownloadedLog> {
-  return withAudit(home, async (audit) => {
-    const checkpoints: string[] = [];
-    let to = '0';
-    for await (const { note, treeSize } of audit.listCheckpoints({}, { signal })) {
-      checkpoints.push(note);
-      to = treeSize;
-    }
-    const entries: Uint8Array[] = [];
-    for await (const { leaf } of audit.listEntries({ from: '0', to }, { signal })) {
-      // A view into a message would keep the whole message alive.
-      entries.push(new Uint8Array(leaf));
-    }
-    return wholeLog(entries, checkpoints);
-  });
 }
