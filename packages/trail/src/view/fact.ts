@@ -59,10 +59,10 @@ function signedFacts(event: TrailEvent): Fact[] {
 
 function receiptFacts(event: TrailEvent): Fact[] {
   if (event.type !== 'round.closed') return [];
-  const { sid, survivors, sharers } = event.data.receipt;
-  return Object.entries({ sid, survivors, sharers }).map(([key, value]) => ({
+  const { survivors, sharers } = event.data.receipt;
+  return Object.entries({ survivors, sharers }).map(([key, value]) => ({
     name: `receipt.${key}`,
-    value: Array.isArray(value) ? value.map(String).join(' ') : value,
+    value: Array.isArray(value) ? value.map(String).join(' ') : JSON.stringify(value ?? null),
   }));
 }
 

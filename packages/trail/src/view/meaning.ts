@@ -54,6 +54,7 @@ export const EVENT_MEANINGS: Readonly<Record<EventType, EventMeaning>> = {
   'study.resumed': meaning('Study resumed', 'E', 'activity'),
   'study.stopped': meaning('Study stopped', 'E', 'activity', 'notable'),
   'study.completed': meaning('Study completed', 'E', 'activity'),
+  'audit.exported': meaning('Part of the log exported', 'R', 'export', 'notable'),
   'model.exported': meaning('Model exported', 'R', 'export', 'notable'),
   'round.opened': meaning('Round opened', 'E', 'activity'),
   'privacy.spent': meaning('Privacy spent by a hospital', 'U', 'activity'),
