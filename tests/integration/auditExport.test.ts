@@ -11,7 +11,7 @@ import {
 import { dirname, join } from 'node:path';
 import { crc32, inflateRawSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { canonicalBytes, MedleyError } from '@medley/kit';
+import { canonicalBytes, MedleyError, sha256, toHex } from '@medley/kit';
 import { readLogFolder } from '@medley/operator';
 import { verifyTrail } from '@medley/trail';
 import {
@@ -63,6 +63,9 @@ describe('a bundle', () => {
     expect(JSON.parse(own.out)).toMatchObject({ verified: true, trust: { logKey: 'bundle' } });
     const given = await verify(bundle, '--log-key', hospital.logKey);
     expect(JSON.parse(given.out)).toMatchObject({ verified: true, trust: { logKey: 'given' } });
+    const charter = await readFile(at(bundle, `charters/${STUDY}/charter.json`));
+    const pinned = await verify(bundle, '--charter', toHex(sha256(charter)));
+    expect(JSON.parse(pinned.out)).toMatchObject({ verified: true, trust: { logKey: 'given' } });
   });
 
   test('holds what its name promises, and the log as tlog-tiles', async () => {

@@ -1489,7 +1489,9 @@ function verifyBundle(folder, options) {
   checkSignature(claims.signature, { folder, manifest, options, story });
   checkExport(claims.export, { folder, manifest, logKey, newest });
   copies.check(claims.copies, { files, story, logKey, newest });
-  if (options.charters.length > 0 && claims.charters.ok) trust.logKey = 'given';
+  // Whoever signed these charters signed for this log key.
+  const isPinned = options.charters.length + options.rosters.length > 0;
+  if (isPinned && claims.charters.ok) trust.logKey = 'given';
   const { scope, entries } = manifest;
   const bundle = {
     consortium: manifest.consortium,
@@ -1592,7 +1594,7 @@ function describe({ claims, bundle, trust }) {
   }
   lines.push(
     trust.logKey === 'given'
-      ? 'Trust: the log key is the one that you gave.'
+      ? 'Trust: the log key is the one that you gave, or that the charters pin which you gave.'
       : 'Trust: TAKEN FROM THE BUNDLE ITSELF. Nothing here shows whose log this is: give --log-key, or --charter with\n       the hash of a charter that a hospital signed.',
     '',
   );

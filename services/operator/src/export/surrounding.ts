@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { isMedleyError, MedleyError, readBytes, toHex } from '@medley/kit';
 import type { AdminMethods, Client } from '@medley/rpc';
 import { withDoor } from '../connection.ts';
@@ -16,8 +17,8 @@ export interface Surrounding {
   readonly signal: AbortSignal;
 }
 
-const VERIFIER = new URL('../../verify/verify.mjs', import.meta.url);
-const BILL = new URL('../../generated/sbom.cdx.json', import.meta.url);
+const VERIFIER = fileURLToPath(new URL('../../verify/verify.mjs', import.meta.url));
+const BILL = fileURLToPath(new URL('../../generated/sbom.cdx.json', import.meta.url));
 const MAX_VIEWS = 10_000;
 
 /**
@@ -35,12 +36,12 @@ export async function writeSurroundings(
     'Reading the log through the audit service is not recorded; exports are.',
     'What hospitals keep for themselves (agent logs, ledgers, data) is not here.',
   ];
-  await folder.write('verify.mjs', await readBytes(VERIFIER.pathname));
+  await folder.write('verify.mjs', await readBytes(VERIFIER));
   await folder.write('keys/authority.pem', home.caPem);
   await folder.write('keys/operator.pem', home.certPem);
   const { consortium, operator } = home.config;
   await folder.write('system/configuration.json', json({ consortium, operator, medley: version }));
-  const bill = await readBytes(BILL.pathname).catch(() => undefined);
+  const bill = await readBytes(BILL).catch(() => undefined);
   if (bill) await folder.write('system/sbom.cdx.json', bill);
   else gaps.push('This installation has no software bill of materials.');
   const list = async (path: string, ask: () => Promise<unknown>): Promise<void> => {
