@@ -4,10 +4,17 @@ import { dirname } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { MedleyError, writeDurably } from '@medley/kit';
-import { csvDictionary, csvRows, fhirNdjson, type ViewLine } from '@medley/trail';
+import {
+  cefEvent,
+  csvDictionary,
+  csvRows,
+  fhirNdjson,
+  syslogMessage,
+  type ViewLine,
+} from '@medley/trail';
 
 /** Forms of the log that other programs and people read. */
-export const VIEW_FORMATS = ['fhir', 'csv'] as const;
+export const VIEW_FORMATS = ['fhir', 'csv', 'syslog', 'cef'] as const;
 
 export type ViewFormat = (typeof VIEW_FORMATS)[number];
 
@@ -18,17 +25,26 @@ export function dictionaryFile(file: string): string {
 
 /**
  * Writes one view of the lines to `file`, and beside a table its dictionary. Nothing but the line at hand
- * is kept in memory. Returns the files written. Throws FILE_UNWRITABLE; a file that could not be finished
+ * is kept in memory. `version` is the software's. Returns the files written. Throws FILE_UNWRITABLE; a file that could not be finished
  * is not left.
  */
 export async function writeView(
   format: ViewFormat,
   lines: Iterable<ViewLine>,
-  file: string,
+  { file, version }: { readonly file: string; readonly version: string },
 ): Promise<readonly string[]> {
   switch (format) {
     case 'fhir':
       await writeText(file, fhirNdjson(lines));
+      return [file];
+    case 'syslog':
+      await writeText(file, textLines(lines, syslogMessage));
+      return [file];
+    case 'cef':
+      await writeText(
+        file,
+        textLines(lines, (line) => cefEvent(line, version)),
+      );
       return [file];
     case 'csv': {
       await writeText(file, csvRows(lines));
@@ -36,6 +52,13 @@ export async function writeView(
       return [file, dictionaryFile(file)];
     }
   }
+}
+
+function* textLines(
+  lines: Iterable<ViewLine>,
+  write: (line: ViewLine) => string,
+): Generator<string> {
+  for (const line of lines) yield `${write(line)}\n`;
 }
 
 async function writeText(file: string, parts: Iterable<string>): Promise<void> {

@@ -40,7 +40,7 @@ names and the hospitals know. Never take the key from the folder that is being c
     )
     .action(async (options: VerifyOptions) => verify(options, context));
   exportCommand(audit, context, program.version() ?? '');
-  viewCommand(audit, context);
+  viewCommand(audit, context, program.version() ?? '');
 }
 
 async function verify(options: VerifyOptions, context: CommandContext): Promise<void> {

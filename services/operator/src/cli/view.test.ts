@@ -37,6 +37,16 @@ describe('audit view', () => {
     expect(await readdir(join(consortium.folder, 'new'))).toHaveLength(2);
   });
 
+  test.each([
+    ['syslog', /^<\d+>1 .*leafHash="[0-9a-f]{64}"/],
+    ['cef', /^CEF:0\|Medley\|Medley\|0\.0\.0-test\|/],
+  ] as const)('writes %s, a line an entry', async (format, form) => {
+    expect((await view('--format', format, '--out', `all.${format}`)).code).toBe(0);
+    const lines = (await written(`all.${format}`)).trimEnd().split('\n');
+    expect(lines).toHaveLength(entries.length);
+    for (const line of lines) expect(line).toMatch(form);
+  });
+
   test('shows an empty period as such', async () => {
     const args = [
       '--format',

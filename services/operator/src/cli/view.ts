@@ -20,7 +20,7 @@ interface ViewOptions extends SharedOptions {
 }
 
 /** `medley audit view`: the log in a form that other programs and people read. */
-export function viewCommand(audit: Command, context: CommandContext): void {
+export function viewCommand(audit: Command, context: CommandContext, version: string): void {
   command(audit, 'view', 'write the log in a form that other programs read')
     .addOption(
       new Option('--format <format>', 'which form').choices(VIEW_FORMATS).makeOptionMandatory(),
@@ -36,6 +36,8 @@ export function viewCommand(audit: Command, context: CommandContext): void {
       `
   fhir   AuditEvent resources of FHIR R4, one a line (NDJSON), for an audit record repository
   csv    a table for spreadsheets, with its data dictionary in FILE.dictionary.csv
+  syslog messages of RFC 5424 with structured data, one a line
+  cef    events of the Common Event Format, one a line
 
 A view is no evidence: the log is. Every line names its entry by index and leaf hash. The whole log is
 checked first; where that fails, the view is still written, the result says so, and the exit code is 8.
@@ -43,10 +45,10 @@ checked first; where that fails, the view is still written, the result says so, 
   medley audit view --format csv --from 2026-11-01 --to 2026-11-30 --out november.csv
 `,
     )
-    .action(async (options: ViewOptions) => view(options, context));
+    .action(async (options: ViewOptions) => view(options, context, version));
 }
 
-async function view(options: ViewOptions, context: CommandContext): Promise<void> {
+async function view(options: ViewOptions, context: CommandContext, version: string): Promise<void> {
   const { cwd, signal } = context;
   const { format, from, to, study } = options;
   const scope = { ...readPeriod(from, to), ...(study === undefined ? {} : { study }) };
@@ -66,7 +68,10 @@ async function view(options: ViewOptions, context: CommandContext): Promise<void
       yield line;
     }
   };
-  const files = await writeView(format, counted(), resolve(cwd, options.out));
+  const files = await writeView(format, counted(), {
+    file: resolve(cwd, options.out),
+    version,
+  });
   const result = { format, files, entries: shown, of: log.entries.length, verified: report.ok };
   const words = `${shown} of ${log.entries.length} entries: ${files.join(', ')}`;
   context.terminal(options.json).result(result, printable(words));
