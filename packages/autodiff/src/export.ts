@@ -2,6 +2,8 @@ import { MedleyError } from '@medley/kit';
 import type { onnx } from './generated/onnx.js';
 import { decodeModel, encodeModel, safeInteger } from './file/codec.ts';
 import { bytesOf, floatTensor } from './graph/tensor.ts';
+import { readTensor } from './file/reader.ts';
+import { transposed } from './file/settle.ts';
 import { outputOf } from './file/unshare.ts';
 import { IR_VERSION, OPSET, writeModel, writeTensor } from './file/writer.ts';
 import { loadModel, type Model } from './model.ts';
@@ -71,7 +73,7 @@ export function exportModel(
 
 /** In place: what the file stored once for several gets tensors of its own, and its nodes read these. */
 function setApart(
-  { proto, copies, splits }: Model,
+  { proto, copies, splits, tied, restored }: Model,
   given: ReadonlyMap<string, onnx.ITensorProto>,
   initializers: Map<string, onnx.ITensorProto>,
 ): void {
@@ -81,6 +83,14 @@ function setApart(
       initializers.set(name, { ...before, name });
     }
   }
+  for (const [name, tensor] of restored) {
+    if (!initializers.has(name)) initializers.set(name, plain(writeTensor(name, tensor)));
+  }
+  for (const [name, owner] of tied) {
+    const tensor = transposed(readTensor(initializers.get(owner)!, `initializer "${owner}"`));
+    const written = { ...plain(writeTensor(name, tensor)), floatData: [] };
+    initializers.set(name, { ...given.get(name), ...written });
+  }
   const graph = proto.graph!;
   graph.initializer = [...initializers.values()];
   graph.node = (graph.node ?? []).filter(
@@ -88,7 +98,12 @@ function setApart(
   );
   for (const node of graph.node) {
     const inputs = splits.get(outputOf({ outputs: node.output ?? [] }));
-    node.input = (node.input ?? []).map((name, i) => inputs?.get(i) ?? name);
+    const all = [...(node.input ?? [])];
+    for (const [i, name] of inputs ?? []) {
+      while (all.length <= i) all.push('');
+      all[i] = name;
+    }
+    node.input = all;
   }
   // Before IR version 4 initializers had to be graph inputs as well, which the new ones are not.
   if (safeInteger(proto.irVersion, 'the IR version') < 4) proto.irVersion = number(4);

@@ -5,7 +5,9 @@ import { fold, weightNames } from './file/fold.ts';
 import type { Graph } from './graph/graph.ts';
 import { batchNormAs } from './graph/mode.ts';
 import { functionOpener } from './file/function.ts';
+import { originsOf } from './file/origin.ts';
 import { domainOf, readGraph } from './file/reader.ts';
+import { settle } from './file/settle.ts';
 import { infer } from './ops/registry.ts';
 import { floatsOf, type Tensor } from './graph/tensor.ts';
 import { densify } from './file/sparse.ts';
@@ -25,6 +27,9 @@ export interface Reading {
   readonly copies: ReadonlyMap<string, string>;
   /** See Unshared.splits. */
   readonly splits: ReadonlyMap<string, ReadonlyMap<number, string>>;
+  /** See Settled. */
+  readonly tied: ReadonlyMap<string, string>;
+  readonly restored: ReadonlyMap<string, Tensor>;
 }
 
 /** A model read for training: what of it moves. */
@@ -61,7 +66,8 @@ export function readModel(bytes: Uint8Array, options: ModelOptions = {}): Readin
   const opset = safeInteger(standard.version ?? 0, 'the operator set');
   densify(proto.graph!);
   const read = readGraph(proto.graph!);
-  const apart = options.unshare === false ? untouched(read) : unshare(read);
+  const unshared = options.unshare === false ? untouched(read) : unshare(read);
+  const apart = settle(unshared, originsOf(proto.graph!));
   const open = functionOpener(proto, opset);
   const folded = fold(
     stepsFirst(upgrade(apart.graph, { opset, infer, open })),
@@ -75,6 +81,8 @@ export function readModel(bytes: Uint8Array, options: ModelOptions = {}): Readin
     constants: new Map([...folded.constants, ...apart.constants]),
     copies: new Map([...folded.copies, ...apart.copies]),
     splits: apart.splits,
+    tied: apart.tied,
+    restored: apart.restored,
   };
 }
 

@@ -19,6 +19,32 @@ function said(version: string, ops: readonly string[], name = 'node_', outputs =
   return warningsOf(proto).map(({ kind }) => kind);
 }
 
+/** What is said of a convolution whose exporter lists these names, with a tensor that was made of others. */
+function toldOf(
+  code: Readonly<Record<string, string>>,
+  name = 'c.weight',
+  madeOf: readonly string[] = [],
+) {
+  const proto = decodeModel(mlp);
+  proto.producerName = 'pytorch';
+  proto.producerVersion = '2.13.0';
+  const graph = proto.graph!;
+  graph.node = [{ opType: 'Conv', name: 'node_0', input: ['x', name], output: ['y'] }];
+  graph.initializer = [{ ...graph.initializer![0]!, name }];
+  graph.metadataProps = [
+    {
+      key: 'pkg.torch.export.ExportedProgram.graph_signature',
+      value: Object.entries(code)
+        .map(([target, kind]) => `p_x: ${kind} target='${target}'`)
+        .join('\n'),
+    },
+  ];
+  const value = `[${madeOf.map((part) => `'${part}'`).join(', ')}]`;
+  const key = 'pkg.onnxscript.optimizer.folded_from';
+  graph.valueInfo = madeOf.length > 0 ? [{ name, metadataProps: [{ key, value }] }] : [];
+  return warningsOf(proto).map(({ kind }) => kind);
+}
+
 describe('a warning', () => {
   test('says that BatchNormalization may have been folded', () => {
     expect(said('2.13.0+cpu', ['Conv', 'Relu'])).toEqual(['batchNormFolded']);
@@ -42,6 +68,21 @@ describe('a warning', () => {
     expect(warningsOf(proto).map(({ kind }) => kind)).toEqual(['batchNormFolded']);
     proto.graph!.node = [{ ...node!, opType: 'Conv', input: ['x', 'layer.weight'] }];
     expect(warningsOf(proto)).toEqual([]);
+  });
+
+  test('says it for certain where the exporter lists the statistics that the file lacks', () => {
+    expect(toldOf({ 'c.weight': 'PARAMETER', 'n.running_mean': 'BUFFER' })).toEqual([
+      'batchNormFolded',
+    ]);
+    expect(toldOf({ 'c.weight': 'PARAMETER' })).toEqual([]);
+  });
+
+  test('says that a weight was replaced by what was computed of it', () => {
+    const code = { t: 'PARAMETER', 'r.weight': 'PARAMETER' };
+    expect(toldOf(code, 'exp', ['t', 'val_1'])).toEqual(['weightsFolded']);
+    expect(toldOf(code, 'val_3', ['r.weight'])).toEqual([]);
+    expect(toldOf(code, 'unsqueeze_1', ['t'])).toEqual([]);
+    expect(toldOf(code, 'exp', ['full'])).toEqual([]);
   });
 
   test('says that one weight has become two', () => {

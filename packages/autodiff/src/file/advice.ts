@@ -1,8 +1,10 @@
 import type { onnx } from '../generated/onnx.js';
+import { originsOf, parametersIn, type Origins } from './origin.ts';
 
 /** Something about a model that does not stop training but may spoil it. */
 export interface Warning {
-  readonly kind: 'batchNormFolded' | 'batchNormFrozen' | 'weightsUntied' | 'drawsInRuntime';
+  readonly kind:
+    'batchNormFolded' | 'batchNormFrozen' | 'weightsUntied' | 'weightsFolded' | 'drawsInRuntime';
   readonly sentence: string;
   readonly advice: string;
 }
@@ -16,60 +18,114 @@ const TORCHSCRIPT =
  * without folding writes it as one that keeps its statistics.
  */
 export function warningsOf(proto: onnx.ModelProto): readonly Warning[] {
-  const nodes = proto.graph?.node ?? [];
-  const isOp = (name: string) => nodes.some(({ opType }) => opType === name);
-  const norms = nodes.filter(({ opType }) => opType === 'BatchNormalization');
-  const warnings: Warning[] = [];
-  if (
-    isDynamo(proto) &&
-    norms.length === 0 &&
-    (isOp('Conv') || isOp('ConvTranspose')) &&
-    !isOtherNorm(nodes)
-  ) {
-    warnings.push({
-      kind: 'batchNormFolded',
-      sentence:
-        "The model has convolutions without any normalisation and comes from PyTorch's default exporter, which folds BatchNormalization into them.",
-      advice: `If the model has BatchNorm layers, export it with ${TORCHSCRIPT}; otherwise ignore this.`,
-    });
-  }
+  const graph = proto.graph ?? {};
+  const file = { proto, nodes: graph.node ?? [], origins: originsOf(graph) };
+  return [normsFolded, normsFrozen, weightsFolded, weightsUntied, draws].flatMap(
+    (check) => check(file) ?? [],
+  );
+}
+
+/** A file and what its exporter tells of it. */
+interface Told {
+  readonly proto: onnx.ModelProto;
+  readonly nodes: readonly onnx.INodeProto[];
+  readonly origins: Origins | undefined;
+}
+
+function normsFolded(file: Told): Warning | undefined {
+  const { nodes, origins } = file;
+  const statistics = [...(origins?.buffers ?? [])].find((name) => name.endsWith('running_mean'));
   // TorchScript keeps the names of weights, except of those that it folded something into.
   const isFolded = nodes.some(
     ({ opType, input }) => /^Conv/.test(opType ?? '') && /^onnx::Conv/.test(input?.[1] ?? ''),
   );
+  const kind = 'batchNormFolded';
+  const advice = `Export the model with ${TORCHSCRIPT}.`;
   if (isFolded) {
-    warnings.push({
-      kind: 'batchNormFolded',
-      sentence: 'The exporter has folded BatchNormalization into the convolutions before it.',
+    const sentence = 'The exporter has folded BatchNormalization into the convolutions before it.';
+    return { kind, sentence, advice };
+  }
+  if (statistics !== undefined && normsOf(nodes).length === 0) {
+    const sentence = `The exporter has folded BatchNormalization into the layers before it: the code has "${statistics}", the file does not.`;
+    return { kind, sentence, advice };
+  }
+  if (origins !== undefined || !isDynamo(file.proto) || !mayBeFolded(nodes)) return undefined;
+  return {
+    kind,
+    sentence:
+      "The model has convolutions without any normalisation and comes from PyTorch's default exporter, which folds BatchNormalization into them.",
+    advice: `If the model has BatchNorm layers, export it with ${TORCHSCRIPT}; otherwise ignore this.`,
+  };
+}
+
+function normsFrozen({ nodes }: Told): Warning | undefined {
+  const norms = normsOf(nodes);
+  if (norms.length === 0 || norms.some(({ output }) => (output ?? []).length !== 1)) {
+    return undefined;
+  }
+  return {
+    kind: 'batchNormFrozen',
+    sentence: 'The BatchNormalization of the model keeps the statistics of the file.',
+    advice: "Set batchNorm: 'train' to normalise by batches, or leave it to fine-tune.",
+  };
+}
+
+function weightsFolded({ proto, origins }: Told): Warning | undefined {
+  const folded = origins && foldedOf(origins, proto.graph?.initializer ?? []);
+  return (
+    folded && {
+      kind: 'weightsFolded',
+      sentence: `The exporter has computed "${folded.name}" out of ${folded.parts.map((part) => `"${part}"`).join(', ')} and stored only the result, which is trained in its place.`,
       advice: `Export the model with ${TORCHSCRIPT}.`,
-    });
-  }
-  const isFrozen = norms.length > 0 && norms.every(({ output }) => (output ?? []).length === 1);
-  if (isFrozen) {
-    warnings.push({
-      kind: 'batchNormFrozen',
-      sentence: 'The BatchNormalization of the model keeps the statistics of the file.',
-      advice: "Set batchNorm: 'train' to normalise by batches, or leave it to fine-tune.",
-    });
-  }
-  const untied = untiedOf(proto.graph?.initializer ?? []);
-  if (untied !== undefined) {
-    warnings.push({
-      kind: 'weightsUntied',
-      sentence: `"${untied}" is one tensor in the code but two in the file: the exporter has stored it transposed as well, and the two are trained apart.`,
-      advice: `Export the model with ${TORCHSCRIPT}.`,
-    });
-  }
+    }
+  );
+}
+
+function weightsUntied({ proto, origins }: Told): Warning | undefined {
+  // Where the exporter tells what it made of what, they are one weight again.
+  const untied = origins ? undefined : untiedOf(proto.graph?.initializer ?? []);
+  if (untied === undefined) return undefined;
+  return {
+    kind: 'weightsUntied',
+    sentence: `"${untied}" is one tensor in the code but two in the file: the exporter has stored it transposed as well, and the two are trained apart.`,
+    advice: `Export the model with ${TORCHSCRIPT}.`,
+  };
+}
+
+function draws({ nodes }: Told): Warning | undefined {
   const drawing =
     drawnInside(nodes) ?? nodes.find(({ opType }) => opType === 'Multinomial')?.opType;
-  if (drawing) {
-    warnings.push({
-      kind: 'drawsInRuntime',
-      sentence: `A node ${drawing} draws numbers that no seed of the training decides.`,
-      advice: 'Where a training has to give the same bits again, export the model without it.',
-    });
+  if (!drawing) return undefined;
+  return {
+    kind: 'drawsInRuntime',
+    sentence: `A node ${drawing} draws numbers that no seed of the training decides.`,
+    advice: 'Where a training has to give the same bits again, export the model without it.',
+  };
+}
+
+const normsOf = (nodes: readonly onnx.INodeProto[]) =>
+  nodes.filter(({ opType }) => opType === 'BatchNormalization');
+
+function mayBeFolded(nodes: readonly onnx.INodeProto[]): boolean {
+  const hasConvolution = nodes.some(({ opType }) => /^Conv(Transpose)?$/.test(opType ?? ''));
+  return hasConvolution && normsOf(nodes).length === 0 && !isOtherNorm(nodes);
+}
+
+/** Names of calls that only lay a tensor out anew; `val_3` are steps of the exporter, which does just that. */
+const LAYOUT =
+  /^(val|alias|cat|chunk|clone|contiguous|detach|expand|flatten|permute|reshape|select|slice|split|squeeze|stack|t|transpose|unsqueeze|view)(_\d+)*$/;
+
+/** A weight of the file that is a function of parameters rather than parameters laid out anew. */
+function foldedOf(
+  origins: Origins,
+  tensors: readonly onnx.ITensorProto[],
+): { readonly name: string; readonly parts: readonly string[] } | undefined {
+  for (const { name, dataType } of tensors) {
+    if (!name || dataType !== 1 || LAYOUT.test(name) || !origins.madeOf.has(name)) continue;
+    const parts = parametersIn(origins, name);
+    if (parts.length > 0) return { name, parts };
   }
-  return warnings;
+  return undefined;
 }
 
 /** An operator that draws inside a subgraph. */
