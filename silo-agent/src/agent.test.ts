@@ -7,8 +7,17 @@ import {
   type LogFields,
   type Logger,
 } from '@medley/kit';
+import {
+  formatVerifierKey,
+  leafHash,
+  logKeyFromSeed,
+  MerkleTree,
+  signCheckpoint,
+  verifierKeyOf,
+} from '@medley/merkle';
 import type { Assignment__Output, RoundTask__Output } from '@medley/rpc';
 import { Federation, NOW_MS, STUDY } from '../../tests/support/hospitals.ts';
+import { proveOver, witnessOf } from '../../tests/support/witness.ts';
 import { Agent, type AgentParts, type Attend } from './agent.ts';
 import type { Task } from './round/task.ts';
 
@@ -105,6 +114,43 @@ describe('agent', () => {
     });
     await agent.run({ drain: drain.signal, stop: stop.signal, drainMs: 0 });
     expect(reason).toMatchObject({ code: 'RPC_DEADLINE' });
+  });
+
+  test('takes no checkpoint for a rollback because a cosignature before it was slow', async () => {
+    const fed = (open = await Federation.open(3));
+    const leaves = [1, 2, 3].map((byte) => new Uint8Array([byte]));
+    const key = logKeyFromSeed('medley/test', new Uint8Array(32).fill(7));
+    const verifierKey = formatVerifierKey(verifierKeyOf('log', key));
+    const noteOf = (size: number): string => {
+      const root = new MerkleTree(leaves.slice(0, size).map(leafHash)).root();
+      return signCheckpoint({ origin: key.name, size, root }, key);
+    };
+    const { home } = fed.member(1).parts;
+    const witness = await witnessOf(home.paths, 'slow', { prove: proveOver(leaves), clock: CLOCK });
+    const { drain, stop } = signals();
+    const vouched: number[] = [];
+    let answer = (): void => undefined;
+    const answered = new Promise<void>((resolve) => (answer = resolve));
+    const agent = await agentOf({
+      witness,
+      vouch: async ({ size }) => {
+        await answered;
+        if (vouched.push(size) === 2) stop.abort(new MedleyError('INTERRUPTED', 'both'));
+      },
+      attend: async function* (signal) {
+        for (const size of [1, 2]) {
+          yield { body: 'checkpoint', checkpoint: { note: noteOf(size), verifierKey } };
+        }
+        // As the close of a round does, whose proof is against a newer checkpoint.
+        await witness.observe({ note: noteOf(3), verifierKey, isNewest: false }, signal);
+        answer();
+        await never(signal);
+      },
+    });
+    await agent.run({ drain: drain.signal, stop: stop.signal, drainMs: 0 });
+    expect(vouched).toEqual([1, 2]);
+    await witness.check();
+    expect(witness.head?.size).toBe(3);
   });
 
   test('one study that is refused does not stop another, nor does a broken task', async () => {

@@ -97,7 +97,7 @@ export class Agent {
 
   #assign({ round, study, checkpoint }: Assignment__Output, end: AbortSignal): void {
     if (study) this.#notice(study);
-    if (checkpoint) this.#vouching = this.#vouching.then(() => this.#vouch(checkpoint, end));
+    if (checkpoint) this.#checkpoint(checkpoint, end);
     if (!round) return;
     try {
       const task = decodeTask(round);
@@ -108,11 +108,20 @@ export class Agent {
     }
   }
 
-  /** Checks the log's newest checkpoint and says that it was checked. Never throws. */
-  async #vouch({ note, verifierKey }: CheckpointNotice__Output, end: AbortSignal): Promise<void> {
-    const { witness, vouch } = this.#parts;
+  /**
+   * Checked in the order of arrival, whatever the cosignatures before it wait for: after a closed round
+   * that shows a newer checkpoint, this one would look like a rollback.
+   */
+  #checkpoint({ note, verifierKey }: CheckpointNotice__Output, end: AbortSignal): void {
+    const head = this.#parts.witness.observe({ note, verifierKey, isNewest: true }, end);
+    const before = this.#vouching;
+    this.#vouching = Promise.allSettled([head, before]).then(() => this.#vouch(head, end));
+  }
+
+  /** Says that a checkpoint was checked. Never throws. */
+  async #vouch(head: Promise<WitnessHead>, end: AbortSignal): Promise<void> {
     try {
-      await vouch(await witness.observe({ note, verifierKey, isNewest: true }, end), end);
+      await this.#parts.vouch(await head, end);
     } catch (caught) {
       if (isAborted(end)) return;
       const { code, message } = MedleyError.from(caught);
