@@ -123,6 +123,8 @@ describe('witnesses', () => {
     const other = wordOf(note, silos[0]!);
     expect(await code({ ...other })).toBe('WITNESS_INVALID');
     expect(await code({ cosignature: other.cosignature })).toBe('WITNESS_INVALID');
+    // Another's key under its own signature: one word would count as two.
+    expect(await code(wordOf(note, silos[2]!, witnessKeyOf('alder')))).toBe('WITNESS_INVALID');
     expect(await code({ cosignature: '— nonsense\n' })).toBe('WITNESS_INVALID');
     expect(await code({ witnessKey: verifier })).toBe('WITNESS_INVALID');
     expect(await code({ signature: new Uint8Array(64) })).toBe('WITNESS_INVALID');

@@ -69,12 +69,12 @@ export class WitnessDesk {
    * WITNESS_INVALID, and AUDIT_RANGE for a size of which there is no checkpoint.
    */
   async cosign(silo: string, draft: CosignatureDraft): Promise<Standing> {
-    const { ledger, store, clock } = this.#parts;
+    const { ledger, store, clock, consortium } = this.#parts;
     const note = await ledger.checkpointOf(draft.treeSize);
     if (note === undefined) {
       throw new MedleyError('AUDIT_RANGE', `no checkpoint of size ${draft.treeSize}`);
     }
-    const key = witnessKeyOf(draft.verifierKey);
+    const key = witnessKeyOf(draft.verifierKey, `medley/${consortium}/${silo}`);
     checkLine(note, key, draft.line);
     await this.#register(silo, draft);
     const { cosignatures } = store.tables;
@@ -145,14 +145,18 @@ function identityOf(
   return key;
 }
 
-function witnessKeyOf(text: string): VerifierKey {
+function witnessKeyOf(text: string, name: string): VerifierKey {
+  let key: VerifierKey;
   try {
-    const key = parseVerifierKey(text);
-    if (key.role === 'witness') return key;
+    key = parseVerifierKey(text);
   } catch (cause) {
     throw new MedleyError('WITNESS_INVALID', 'the witness key cannot be read', { cause });
   }
-  throw new MedleyError('WITNESS_INVALID', 'the key is not one of a witness');
+  // Under another's name, one word could be handed in twice and counted as two.
+  if (key.role !== 'witness' || key.name !== name) {
+    throw new MedleyError('WITNESS_INVALID', `the key is not the witness key ${name}`);
+  }
+  return key;
 }
 
 function checkLine(note: string, key: VerifierKey, line: string): void {
