@@ -44,12 +44,13 @@ export function exportCommand(audit: Command, context: CommandContext, version: 
     .addHelpText(
       'after',
       `
-The bundle holds the entries asked for, those needed to check them, and of all others the hash, so that
-nothing can be left out unseen; keys, charters with signatures, receipts of rounds, and verify.mjs, which
-checks it all with Node alone. The export is an entry of the log itself, and the proof of that is in the
-bundle. It takes the role operator, auditor or admin. How to read it: docs/audit/README.md.
+The bundle holds the entries asked for, those needed to check them, and of all others the hash, so
+that nothing can be left out unseen; keys, charters with signatures, receipts of rounds, and
+verify.mjs, which checks it all with Node alone. The export is an entry of the log itself, and the
+proof of that is in the bundle. It takes the role operator, auditor or admin. How to read it:
+docs/audit/README.md.
 
-  medley audit export --out october --from 2026-10-01 --to 2026-10-31 --recipient "data protection officer"
+  medley audit export --out october --from 2026-10-01 --to 2026-10-31 --recipient "data protection"
   node october/verify.mjs october --log-key log.vkey
 `,
     )

@@ -45,6 +45,8 @@ const COMMANDS = [
   'study list',
   'model export',
   'audit verify',
+  'audit export',
+  'audit view',
 ];
 
 describe('help', () => {
