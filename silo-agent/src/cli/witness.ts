@@ -36,9 +36,10 @@ export function witnessCommands(program: Command, context: CommandContext): Comm
     .addHelpText(
       'after',
       `
-Both checkpoints in the file carry the log's own signature, and the proof in it fails: whoever has the
-file and the log's key can see that the log was forked, rolled back or rewritten. It holds no data of
-patients.
+Both checkpoints in the file carry the log's own signature. Of kind fork, the file convicts the log by
+itself: the roots differ at one size, or the proof in it fails. Of kind rollback, that the smaller one
+was shown as the newest is this hospital's word, and of kind unproven that a proof was refused. It
+holds no data of patients.
 
   medley-agent witness export --out fork.json
 `,

@@ -22,7 +22,10 @@ export interface WitnessHead {
  */
 export type ForkKind = 'fork' | 'rollback' | 'unproven';
 
-/** What convicts a log that shows two histories: both notes carry its signature. */
+/**
+ * What was seen of a log that shows two histories: both notes carry its signature. A `fork` convicts by
+ * itself; of the other kinds, what was shown when is this hospital's word.
+ */
 export interface ForkEvidence {
   readonly medley: 'logFork/v1';
   readonly kind: ForkKind;
@@ -33,7 +36,7 @@ export interface ForkEvidence {
   readonly held: string;
   /** The checkpoint that it was shown then. */
   readonly shown: string;
-  /** Consistency proof from the smaller to the larger as it came, hashes in base64; it fails. */
+  /** Consistency proof from the smaller to the larger as it came, hashes in base64; of a `fork` of two sizes it fails. */
   readonly proof: readonly string[];
   /** Why the two do not go together: a code of the catalogue. */
   readonly fault: string;
