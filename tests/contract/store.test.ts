@@ -310,6 +310,8 @@ describe.each(Object.keys(stores))('the store on %s', (name) => {
       code: 'STORE_CONFLICT',
     });
     expect(await checkpoints.newest()).toEqual({ size: 12, note: 'twelve' });
+    expect(await checkpoints.of(3)).toEqual({ size: 3, note: 'three' });
+    expect(await checkpoints.of(4)).toBeUndefined();
     expect((await checkpoints.list()).map((row) => row.note)).toEqual(['three', 'twelve']);
   });
 

@@ -136,8 +136,7 @@ export class Ledger {
   /** The checkpoint of exactly this size, if one was signed. */
   async checkpointOf(size: number): Promise<string | undefined> {
     if (this.#newest?.size === size) return this.#newest.note;
-    const all = await this.#options.store.tables.checkpoints.list();
-    return all.find((row) => row.size === size)?.note;
+    return (await this.#options.store.tables.checkpoints.of(size))?.note;
   }
 
   /**

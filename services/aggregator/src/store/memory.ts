@@ -168,6 +168,7 @@ function logOver(
     },
     checkpoints: {
       newest: async () => clone(at().checkpoints.at(-1)),
+      of: async (size) => clone(at().checkpoints.find((row) => row.size === size)),
       list: async () => at().checkpoints.map((row) => clone(row)),
       append: async (row) => {
         if (at().checkpoints.some((other) => other.size === row.size)) {

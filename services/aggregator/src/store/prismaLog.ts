@@ -25,6 +25,7 @@ export function logTables(
     checkpoints: {
       newest: async () =>
         (await db.checkpoint.findFirst({ orderBy: { size: 'desc' } })) ?? undefined,
+      of: async (size) => (await db.checkpoint.findUnique({ where: { size } })) ?? undefined,
       list: async () => db.checkpoint.findMany({ orderBy: { size: 'asc' } }),
       append: async (row) => {
         await db.checkpoint.create({ data: { size: row.size, note: row.note } });

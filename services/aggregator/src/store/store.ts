@@ -147,6 +147,8 @@ export interface LogEntries {
 /** The signed checkpoints; append-only. */
 export interface Checkpoints {
   newest(): Promise<CheckpointRow | undefined>;
+  /** The one of exactly this size. */
+  of(size: number): Promise<CheckpointRow | undefined>;
   /** By size, ascending. */
   list(): Promise<CheckpointRow[]>;
   /** Throws STORE_CONFLICT when one of that size exists. */
